@@ -51,12 +51,16 @@ enum sync_kind {
  *	a reader, DMA_BIDIRECTIONAL for a writer. DMA_FROM_DEVICE is a writer
  *	as well; the driver never maps it.
  * @mapping: which mapping this is a part of; the two parts of a mixed mapping
- *	(H18) cover different pages and carry the same number
+ *	(H18) cover different pages and carry the same number. Any number but
+ *	UINT_MAX.
+ * @partial: it is one of two parts, so it covers only some of the buffer and
+ *	cannot stand for others
  */
 struct sync_peer {
 	enum sync_kind kind;
 	enum dma_data_direction dir;
 	unsigned int mapping;
+	bool partial;
 };
 
 /**
