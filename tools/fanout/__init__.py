@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Build and test tools: kernel tree preparation, KUnit runs, module, checks."""

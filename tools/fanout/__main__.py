@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Command line of the build and test tools; the Makefile calls it."""
+
+import argparse
+import sys
+
+from fanout import kunit, tree
+from fanout.host import KERNEL_BUILD, Failure, Totals, colour, require
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The command line as options."""
+    parser = argparse.ArgumentParser(prog="fanout", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("--ktree", default="", metavar="DIR",
+                             help="kernel tree to use instead of the newest "
+                             "source package")
+        return command
+
+    add("tree", "prepare build/linux: a kernel tree with the driver in it")
+    suites = add("kunit", "run the KUnit suites through the tree's kunit.py")
+    suites.add_argument("--arch", default="um", choices=kunit.MACHINES)
+    suites.add_argument("--debug", action="store_true",
+                        help="with KASAN, lockdep and DMA API debugging")
+    suites.add_argument("--filter", default="", metavar="GLOB",
+                        help="suites or tests to run, as kunit.py takes it")
+    return parser.parse_args(arguments)
+
+
+def perform(options: argparse.Namespace) -> Totals:
+    """Do what the command line asks for."""
+    require(KERNEL_BUILD)
+    tree.prepare(options.ktree)
+    if options.command == "kunit":
+        return kunit.run_suites(options.arch, options.debug, options.filter)
+    return Totals()
+
+
+def main() -> int:
+    """Return: 0 if everything passed, 1 if not, 2 if it could not be tried."""
+    options = parse(sys.argv[1:])
+    try:
+        totals = perform(options)
+    except Failure as failure:
+        print(colour(f"error: {failure}", 31), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    if options.command != "tree":
+        print(totals)
+    return 1 if totals.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Runs the suites through the kernel tree's own kunit.py and judges the run."""
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fanout.host import (ARM64, BUILD, KERNEL_BUILD, LOGS, REPO, X86_64, Need,
+                         Totals, require, run, say, say_totals, show_failure)
+from fanout.logscan import complaints
+from fanout.tree import FARM
+
+DEBUG_CONFIG = REPO / "kunit/debug.kunitconfig"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What one architecture's kernel is configured, built and run with."""
+
+    config: Path
+    needs: tuple[Need, ...]
+    seconds: int        # a run may take
+    minutes: str        # a first build takes on two cores
+    kernel_args: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+
+# A panicking guest must end QEMU instead of waiting for the time limit.
+_QEMU_ARGS = ("panic=-1", "swiotlb=force", "hugepages=8")
+MACHINES = {
+    "um": Machine(REPO / ".kunitconfig", (), 120, "3"),
+    "x86_64": Machine(REPO / "kunit/x86_64.kunitconfig", X86_64, 300, "5",
+                      _QEMU_ARGS, ("--arch=x86_64", "--qemu_args=-smp 2")),
+    "arm64": Machine(REPO / "kunit/arm64.kunitconfig", ARM64, 300, "5",
+                     _QEMU_ARGS,
+                     ("--arch=arm64", "--cross_compile=aarch64-linux-gnu-",
+                      "--qemu_args=-smp 2")),
+}
+
+
+def command(arch: str, debug: bool, build: Path, results: Path,
+            suites: str) -> list[str | Path]:
+    """The kunit.py line for one run."""
+    machine = MACHINES[arch]
+    configs = [machine.config] + ([DEBUG_CONFIG] if debug else [])
+    return [sys.executable, FARM / "tools/testing/kunit/kunit.py", "run",
+            f"--build_dir={build}", f"--json={results}",
+            f"--timeout={machine.seconds}",
+            *(f"--kunitconfig={config}" for config in configs),
+            *machine.options,
+            *(f"--kernel_args={arg}"
+              for arg in ("panic_on_warn=1", *machine.kernel_args)),
+            *([suites] if suites else [])]
+
+
+def cases(group: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Every test case in kunit.py's JSON: its full name and its status."""
+    for case in group["test_cases"]:
+        yield f"{prefix}{case['name']}", case["status"]
+    for sub in group["sub_groups"]:
+        yield from cases(sub, f"{prefix}{sub['name']}.")
+
+
+def judge(status: int, results: Path, console: Path) -> tuple[Totals, list[str]]:
+    """What a run amounts to: its totals, and what is wrong with it.
+
+    The run as a whole counts as one more failure when the kernel complained,
+    when no test ran, or when kunit.py says so for a reason of its own.
+    """
+    ran = list(cases(json.loads(results.read_text()))) \
+        if results.is_file() else []
+    wrong = [f"{name}: {state}" for name, state in ran
+             if state not in ("PASS", "SKIP")]
+    whole = []
+    if console.is_file():
+        whole = [f"the kernel says: {c.text}" for c in complaints(
+            console.read_text(errors="replace").splitlines())]
+    if results.is_file() and not any(state == "PASS" for _, state in ran):
+        whole.append("no test ran")
+    if status and not wrong and not whole:
+        whole.append(f"kunit.py failed with exit status {status}")
+    return Totals(sum(state == "PASS" for _, state in ran),
+                  len(wrong) + bool(whole),
+                  sum(state == "SKIP" for _, state in ran)), whole + wrong
+
+
+def show_trouble(wrong: Sequence[str], results: Path, console: Path,
+                 log: Path) -> None:
+    """Print what is wrong, and the lines of a log around the first of it."""
+    for line in wrong[:10]:
+        print("    " + line)
+    if len(wrong) > 10:
+        print(f"    ... and {len(wrong) - 10} more")
+    if not results.is_file():
+        show_failure(log)
+        return
+    lines = console.read_text(errors="replace").splitlines()
+    found = complaints(lines)
+    failed = [i for i, line in enumerate(lines)
+              if line.lstrip().startswith(("not ok", "# "))
+              and ("not ok" in line or "FAILED" in line)]
+    first = found[0].at if found else failed[0] if failed else len(lines)
+    show_failure(console, first)
+
+
+def run_suites(arch: str = "um", debug: bool = False,
+               suites: str = "") -> Totals:
+    """Build the kernel for @arch with the driver in it and run the suites.
+
+    build/linux must have been prepared.
+    """
+    machine = MACHINES[arch]
+    require((*KERNEL_BUILD, *machine.needs))
+    name = arch + ("-debug" if debug else "")
+    what = f"kunit {name}"
+    build = BUILD / name
+    log = LOGS / f"kunit-{name}.log"
+    results = LOGS / f"kunit-{name}.json"
+    console = build / "test.log"
+    for old in (results, console):
+        old.unlink(missing_ok=True)
+    minutes = "6" if debug and arch == "um" else machine.minutes
+    say(what, "building and running the suites"
+        if (build / "vmlinux").exists() else
+        f"building a kernel and running the suites, about {minutes} minutes "
+        "on 2 cores the first time")
+    start = time.monotonic()
+    status = run(what, command(arch, debug, build, results, suites), log)
+    totals, wrong = judge(status, results, console)
+    say_totals(what, totals, time.monotonic() - start)
+    if wrong:
+        show_trouble(wrong, results, console, log)
+    if console.is_file():
+        shutil.copyfile(console, LOGS / f"kunit-{name}.console.log")
+    return totals
