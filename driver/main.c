@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The device node: ioctls, their limits, the module. It must not know what a
+ * buffer is made of.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/cacheinfo.h>
+#include <linux/cleanup.h>
+#include <linux/debugfs.h>
+#include <linux/dma-buf.h>
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/udmabuf.h>
+
+#include "buffer.h"
+#include "compat.h"
+
+static unsigned int list_limit = 1024;
+module_param(list_limit, uint, 0644);
+MODULE_PARM_DESC(list_limit,
+		 "most items of one UDMABUF_CREATE_LIST (default 1024)");
+
+static unsigned int size_limit_mb = 64;
+module_param(size_limit_mb, uint, 0644);
+MODULE_PARM_DESC(size_limit_mb, "largest buffer, in MiB (default 64)");
+
+static char *name = IS_ENABLED(CONFIG_UDMABUF) ? "udmabuf-fanout" : "udmabuf";
+module_param(name, charp, 0444);
+MODULE_PARM_DESC(name, "name of the device node");
+
+static struct dentry *debugfs_dir;
+
+static int create(u32 flags, const struct udmabuf_create_item *items,
+		  u32 nr_items)
+{
+	u64 max_pages = (u64)READ_ONCE(size_limit_mb) << (20 - PAGE_SHIFT);
+	struct dma_buf *dmabuf;
+	int fd;
+
+	dmabuf = fanout_buffer_export(items, nr_items, max_pages, debugfs_dir);
+	if (IS_ERR(dmabuf))
+		return PTR_ERR(dmabuf);
+
+	/*
+	 * As the stock driver does, flags that are not known are not looked
+	 * at. Nothing can fail once the descriptor is there.
+	 */
+	fd = dma_buf_fd(dmabuf, flags & UDMABUF_FLAGS_CLOEXEC ? O_CLOEXEC : 0);
+	if (fd < 0)
+		dma_buf_put(dmabuf);
+	return fd;
+}
+
+static int ioctl_create(const void __user *arg)
+{
+	struct udmabuf_create_item item = { };
+	struct udmabuf_create args;
+
+	if (copy_from_user(&args, arg, sizeof(args)))
+		return -EFAULT;
+
+	item.memfd = args.memfd;
+	item.offset = args.offset;
+	item.size = args.size;
+	return create(args.flags, &item, 1);
+}
+
+static int ioctl_create_list(const void __user *arg)
+{
+	struct udmabuf_create_item *items __free(kvfree) = NULL;
+	struct udmabuf_create_list args;
+
+	if (copy_from_user(&args, arg, sizeof(args)))
+		return -EFAULT;
+	if (!args.count || args.count > READ_ONCE(list_limit))
+		return -EINVAL;
+
+	items = vmemdup_array_user(arg + sizeof(args), args.count,
+				   sizeof(*items));
+	if (IS_ERR(items))
+		return PTR_ERR(items);
+	return create(args.flags, items, args.count);
+}
+
+static long fanout_ioctl(struct file *file, unsigned int cmd,
+			 unsigned long arg)
+{
+	switch (cmd) {
+	case UDMABUF_CREATE:
+		return ioctl_create((void __user *)arg);
+	case UDMABUF_CREATE_LIST:
+		return ioctl_create_list((void __user *)arg);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static const struct file_operations fanout_fops = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = fanout_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
+
+static struct miscdevice fanout_misc = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.fops = &fanout_fops,
+};
+
+static int __init fanout_init(void)
+{
+	int ret;
+
+	/* H20: user space would have to flush its own aliases. */
+	if (cpu_dcache_is_aliasing()) {
+		pr_err("not on a CPU whose data cache has aliases\n");
+		return -ENODEV;
+	}
+
+	fanout_misc.name = name;
+	ret = misc_register(&fanout_misc);
+	if (ret) {
+		pr_err("cannot register /dev/%s: %pe\n", name, ERR_PTR(ret));
+		return ret;
+	}
+	debugfs_dir = debugfs_create_dir("udmabuf-fanout", NULL);
+	return 0;
+}
+
+static void __exit fanout_exit(void)
+{
+	misc_deregister(&fanout_misc);
+	debugfs_remove(debugfs_dir);
+}
+
+module_init(fanout_init);
+module_exit(fanout_exit);
+
+MODULE_DESCRIPTION("memfd memory as dma-bufs, synced for every attached device");
+MODULE_LICENSE("GPL");
+IMPORT_NS_DMA_BUF();

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The memory of a buffer: seals are checked and folios pinned in one go, and
+ * what was pinned is kept as extents, not as pages. It must not know what the
+ * memory is used for.
+ */
+#include <linux/cleanup.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/hugetlb.h>
+#include <linux/magic.h>
+#include <linux/mm.h>
+#include <linux/overflow.h>
+#include <linux/pagemap.h>
+#include <linux/shmem_fs.h>
+#include <linux/slab.h>
+#include <linux/sort.h>
+#include <linux/udmabuf.h>
+
+#include "bindings/bindings.h"
+#include "memfd.h"
+
+/* Folios pinned in one call: a page full of pointers. */
+#define PIN_BATCH	(PAGE_SIZE / sizeof(struct folio *))
+
+/**
+ * struct pinning - extents while they grow
+ * @mem: the extents so far; @mem.extent has room for @room
+ * @room: see there
+ * @folios: room for PIN_BATCH folios
+ */
+struct pinning {
+	struct extents mem;
+	u32 room;
+	struct folio **folios;
+};
+
+static bool is_hugetlbfs_file(struct file *file)
+{
+	/* hugetlbfs_file_operations is not there for modules. */
+	return IS_ENABLED(CONFIG_HUGETLBFS) &&
+	       file_inode(file)->i_sb->s_magic == HUGETLBFS_MAGIC &&
+	       S_ISREG(file_inode(file)->i_mode);
+}
+
+/*
+ * Context: the inode lock is held, so the seals stay what they are (mm/memfd.c
+ * adds seals under it).
+ */
+static int check_seals(struct file *file)
+{
+	struct inode *inode = file_inode(file);
+	unsigned int seals;
+
+	lockdep_assert_held(&inode->i_rwsem);
+
+	if (shmem_file(file))
+		seals = SHMEM_I(inode)->seals;
+	else if (is_hugetlbfs_file(file))
+		seals = HUGETLBFS_I(inode)->seals;
+	else
+		return -EBADFD;
+
+	if (!(seals & F_SEAL_SHRINK) ||
+	    (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)))
+		return -EINVAL;
+	return 0;
+}
+
+/* Room for a batch more, so that nothing can fail once its folios are pinned. */
+static int reserve_batch(struct pinning *pin, u32 nr_pages)
+{
+	u32 want = pin->mem.nr + min_t(u32, nr_pages, PIN_BATCH);
+	struct extent *bigger;
+
+	if (want <= pin->room)
+		return 0;
+
+	want = max_t(u64, want, min_t(u64, 2ull * pin->room, U32_MAX));
+	bigger = kvrealloc(pin->mem.extent,
+			   array_size(want, sizeof(*bigger)),
+			   GFP_KERNEL_ACCOUNT);
+	if (!bigger)
+		return -ENOMEM;
+	pin->mem.extent = bigger;
+	pin->room = want;
+	return 0;
+}
+
+/*
+ * SAFETY: the caller's pin on @folio becomes the extent's one pin on it, or is
+ * given back if the extent has one already: two items that meet in the middle
+ * of a folio pinned it twice.
+ */
+static void add_folio(struct pinning *pin, struct folio *folio, u32 first,
+		      u32 nr_pages)
+{
+	unsigned long pfn = folio_pfn(folio) + first;
+	struct extents *mem = &pin->mem;
+	struct extent *last;
+	struct page *tail;
+
+	if (mem->nr) {
+		last = &mem->extent[mem->nr - 1];
+		tail = pfn_to_page(last->pfn + last->nr_pages - 1);
+		if (page_to_pfn(tail) + 1 == pfn &&
+		    page_zone(tail) == folio_zone(folio)) {
+			last->nr_pages += nr_pages;
+			mem->nr_pages += nr_pages;
+			if (page_folio(tail) == folio)
+				bindings_unpin_folio(folio);
+			return;
+		}
+	}
+
+	mem->extent[mem->nr++] = (struct extent) {
+		.pfn = pfn,
+		.nr_pages = nr_pages,
+		.pgoff = mem->nr_pages,
+	};
+	mem->nr_pages += nr_pages;
+}
+
+static int pin_range(struct pinning *pin, struct file *file, u64 start,
+		     u64 size)
+{
+	u32 left = size >> PAGE_SHIFT;
+	loff_t end = start + size - 1;
+	pgoff_t offset;
+	long i, nr;
+	u32 pages;
+	int ret;
+
+	do {
+		ret = reserve_batch(pin, left);
+		if (ret)
+			return ret;
+
+		nr = bindings_memfd_pin_folios(file, start, end, pin->folios,
+					       PIN_BATCH, &offset);
+		if (nr <= 0)
+			return nr ?: -EINVAL;
+
+		for (i = 0; i < nr; i++) {
+			struct folio *folio = pin->folios[i];
+			u32 first = offset >> PAGE_SHIFT;
+
+			pages = min_t(u32, left,
+				      folio_nr_pages(folio) - first);
+			add_folio(pin, folio, first, pages);
+			start += (u64)pages << PAGE_SHIFT;
+			left -= pages;
+			offset = 0;
+		}
+	} while (left);
+
+	return 0;
+}
+
+static int pin_item(struct pinning *pin,
+		    const struct udmabuf_create_item *item)
+{
+	struct file *file __free(fput) = fget(item->memfd);
+	int ret;
+
+	if (!file)
+		return -EBADFD;
+
+	/* A racing F_ADD_SEALS comes before the check or after the pins. */
+	inode_lock_shared(file_inode(file));
+	ret = check_seals(file);
+	if (!ret)
+		ret = pin_range(pin, file, item->offset, item->size);
+	inode_unlock_shared(file_inode(file));
+	return ret;
+}
+
+/* Context: process context; may sleep for the folio lock if @dirty. */
+static void unpin_extent(const struct extent *extent, bool dirty)
+{
+	unsigned long end = extent->pfn + extent->nr_pages;
+	unsigned long pfn = extent->pfn;
+	struct folio *folio;
+
+	while (pfn < end) {
+		folio = page_folio(pfn_to_page(pfn));
+		pfn = folio_pfn(folio) + folio_nr_pages(folio);
+
+		/*
+		 * H17. The lock keeps the inode from going away meanwhile.
+		 */
+		if (dirty && !folio_test_dirty(folio)) {
+			folio_lock(folio);
+			folio_mark_dirty(folio);
+			folio_unlock(folio);
+		}
+		/* SAFETY: the folio may be gone after this. */
+		bindings_unpin_folio(folio);
+	}
+}
+
+/**
+ * extents_unpin() - give the memory of a buffer back
+ * @mem: what extents_pin() made; empty afterwards
+ * @dirty: the memory may have been written through the buffer
+ *
+ * Context: process context; may sleep.
+ */
+void extents_unpin(struct extents *mem, bool dirty)
+{
+	u32 i;
+
+	for (i = 0; i < mem->nr; i++)
+		unpin_extent(&mem->extent[i], dirty);
+	kvfree(mem->extent);
+	*mem = (struct extents) { };
+}
+
+static int check_items(const struct udmabuf_create_item *items, u32 nr_items,
+		       u64 max_pages)
+{
+	u64 nr_pages = 0, end;
+	u32 i;
+
+	for (i = 0; i < nr_items; i++) {
+		if (!PAGE_ALIGNED(items[i].offset) ||
+		    !PAGE_ALIGNED(items[i].size) || !items[i].size)
+			return -EINVAL;
+		if (check_add_overflow(items[i].offset, items[i].size, &end) ||
+		    end > MAX_LFS_FILESIZE)
+			return -EINVAL;
+
+		/* No overflow: both are below 2^52. */
+		nr_pages += items[i].size >> PAGE_SHIFT;
+		if (nr_pages > max_pages)
+			return -EINVAL;
+	}
+	return nr_pages ? 0 : -EINVAL;
+}
+
+static void trim(struct extents *mem)
+{
+	struct extent *exact;
+
+	exact = kvmalloc_array(mem->nr, sizeof(*exact),
+			       GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!exact)
+		return;
+	memcpy(exact, mem->extent, array_size(mem->nr, sizeof(*exact)));
+	kvfree(mem->extent);
+	mem->extent = exact;
+}
+
+/**
+ * extents_pin() - pin memfd ranges and describe them as extents
+ * @mem: where to describe them
+ * @items: the ranges, as user space gave them; nothing in them is trusted
+ * @nr_items: how many, any number
+ * @max_pages: the most pages all ranges may have together
+ *
+ * Seals are checked and folios pinned under each memfd's inode lock.
+ *
+ * Context: process context; may sleep.
+ * Return: 0; -EINVAL for a range that is empty, not page-aligned, too large or
+ * beyond the end of its file, and for wrong seals; -EBADFD for what is not a
+ * memfd; -ENOMEM. After an error nothing is pinned.
+ */
+int extents_pin(struct extents *mem, const struct udmabuf_create_item *items,
+		u32 nr_items, u64 max_pages)
+{
+	struct folio **folios __free(kfree) = NULL;
+	struct pinning pin = { };
+	int ret;
+	u32 i;
+
+	ret = check_items(items, nr_items, min_t(u64, max_pages, U32_MAX));
+	if (ret)
+		return ret;
+
+	folios = kmalloc_array(PIN_BATCH, sizeof(*folios), GFP_KERNEL);
+	if (!folios)
+		return -ENOMEM;
+	pin.folios = folios;
+
+	for (i = 0; i < nr_items; i++) {
+		ret = pin_item(&pin, &items[i]);
+		if (ret) {
+			extents_unpin(&pin.mem, false);
+			return ret;
+		}
+	}
+
+	if (pin.mem.nr < pin.room)
+		trim(&pin.mem);
+	*mem = pin.mem;
+	return 0;
+}
+
+/**
+ * extents_find() - find the extent that holds a page of the buffer
+ * @mem: the extents
+ * @pgoff: the page, below @mem->nr_pages
+ *
+ * Context: any.
+ * Return: the extent.
+ */
+const struct extent *extents_find(const struct extents *mem, pgoff_t pgoff)
+{
+	u32 low = 0, high = mem->nr - 1, mid;
+
+	while (low < high) {
+		mid = high - (high - low) / 2;
+		if (mem->extent[mid].pgoff <= pgoff)
+			low = mid;
+		else
+			high = mid - 1;
+	}
+	return &mem->extent[low];
+}
+
+static int compare_pfn(const void *a, const void *b)
+{
+	const struct extent *x = a, *y = b;
+
+	return x->pfn < y->pfn ? -1 : x->pfn > y->pfn;
+}
+
+/**
+ * extents_overlap() - tell whether a page stands twice in the buffer
+ * @mem: the extents
+ *
+ * Context: process context; may sleep.
+ * Return: true if one does, or if there is no memory to find out.
+ */
+bool extents_overlap(const struct extents *mem)
+{
+	struct extent *sorted __free(kvfree) = NULL;
+	u32 i;
+
+	sorted = kvmalloc_array(mem->nr, sizeof(*sorted), GFP_KERNEL);
+	if (!sorted)
+		return true;
+	memcpy(sorted, mem->extent, array_size(mem->nr, sizeof(*sorted)));
+	sort(sorted, mem->nr, sizeof(*sorted), compare_pfn, NULL);
+
+	for (i = 1; i < mem->nr; i++)
+		if (sorted[i - 1].pfn + sorted[i - 1].nr_pages > sorted[i].pfn)
+			return true;
+	return false;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The memory of a buffer: pinned extents of memfds. Knows nothing of dma-bufs,
+ * devices or mappings.
+ */
+#ifndef UDMABUF_FANOUT_MEMFD_H
+#define UDMABUF_FANOUT_MEMFD_H
+
+#include <linux/types.h>
+
+struct udmabuf_create_item;
+
+/**
+ * struct extent - physically contiguous pages of one buffer
+ * @pfn: the first page
+ * @nr_pages: how many pages, at least 1
+ * @pgoff: where in the buffer the first page stands, in pages
+ *
+ * Invariant: all pages lie in one memory zone, and every folio that the extent
+ * touches carries exactly one pin for it.
+ */
+struct extent {
+	unsigned long pfn;
+	u32 nr_pages;
+	u32 pgoff;
+};
+
+/**
+ * struct extents - the memory of one buffer
+ * @extent: the extents, in the order of the buffer
+ * @nr: how many extents, at least 1
+ * @nr_pages: how many pages they have together
+ *
+ * Invariant: @extent[i + 1].pgoff is @extent[i].pgoff + @extent[i].nr_pages, and
+ * two neighbours that touch in one zone are one extent. Never changes between
+ * extents_pin() and extents_unpin().
+ */
+struct extents {
+	struct extent *extent;
+	u32 nr;
+	u32 nr_pages;
+};
+
+int extents_pin(struct extents *mem, const struct udmabuf_create_item *items,
+		u32 nr_items, u64 max_pages);
+void extents_unpin(struct extents *mem, bool dirty);
+const struct extent *extents_find(const struct extents *mem, pgoff_t pgoff);
+bool extents_overlap(const struct extents *mem);
+
+#endif /* UDMABUF_FANOUT_MEMFD_H */
