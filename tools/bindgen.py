@@ -26,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any, Iterable, Iterator, Sequence
 
@@ -413,12 +414,638 @@ def bindings_c(protos: Sequence[Prototype], version: str) -> str:
     return "".join(out)
 
 
+# --- The test shim --------------------------------------------------------
+
+# How a pointer to a struct is called in a record, where its tag is too long.
+LABELS = {"sg_table": "sgt", "dma_resv": "resv", "ww_acquire_ctx": "ctx"}
+
+SHIM_H_HEAD = """\
+ * The recorder behind the bindings: every call the driver makes through
+ * driver/bindings becomes one typed record, all devices in one order.
+ *
+ *	static long no_memory(struct file *memfd, ...)
+ *	{
+ *		return -ENOMEM;
+ *	}
+ *
+ *	struct shim *shim = shim_install(test);
+ *
+ *	shim->hooks.memfd_pin_folios = no_memory;
+ *	... call the driver ...
+ *	rec = shim_last(shim, SHIM_MEMFD_PIN_FOLIOS);
+ *	KUNIT_ASSERT_NOT_NULL(test, rec);
+ *	KUNIT_EXPECT_EQ(test, rec->memfd_pin_folios.ret, -ENOMEM);
+ *
+ * The other hooks are the kernel's own functions. The whole record is printed
+ * when the test fails. Only calls of the test's own thread get here.
+"""
+
+SHIM_H_TYPES = """
+/*
+ * One call.
+ * @fn: the function
+ * @done: it has returned
+ * @label: what its pointers are called; in the order of its arguments, the
+ *	returned one last
+ * The member that bears the function's name keeps its arguments and result.
+ */
+struct shim_record {
+	enum shim_fn fn;
+	bool done;
+	u16 label[SHIM_MAX_POINTERS];
+	union {
+@MEMBERS@
+	};
+};
+
+/* What a call goes on into: the kernel's own function until a test says else. */
+struct shim_hooks {
+@HOOKS@
+};
+
+#define SHIM_MAX_RECORDS	1024
+#define SHIM_MAX_LABELS		512
+
+/**
+ * struct shim_label - what a pointer is called in a record
+ * @ptr: the pointer; NULL once it was retired
+ * @type: its type
+ * @nr: its number among those of this type
+ * @name: its name, of devices only
+ * @note: what is told in brackets behind the name
+ */
+struct shim_label {
+	const void *ptr;
+	const char *type;
+	unsigned int nr;
+	char name[24];
+	const char *note;
+};
+
+/**
+ * struct shim - the record of one test
+ * @test: the test
+ * @hooks: what calls go on into; a fake keeps the old one for what is not its
+ * @records: the calls
+ * @nr: how many there are
+ * @calls: how often each function was called, recorded or not
+ * @ignored: functions whose calls are counted only: a test that pins and unpins
+ *	thousands of folios sets SHIM_UNPIN_FOLIO
+ * @capacity: how many there may be; one more fails the test
+ * @dropped: how many did not fit
+ * @mark: see shim_mark()
+ *
+ * Invariant: a record's position never changes, and its labels keep their
+ * meaning when the memory they name is freed and used again.
+ */
+struct shim {
+	struct kunit *test;
+	struct shim_hooks hooks;
+	struct shim_record records[SHIM_MAX_RECORDS];
+	unsigned int nr;
+	unsigned int calls[SHIM_NR_FNS];
+	DECLARE_BITMAP(ignored, SHIM_NR_FNS);
+	unsigned int capacity;
+	unsigned int dropped;
+	unsigned int mark;
+	/* private: */
+	struct shim_label labels[SHIM_MAX_LABELS];
+	unsigned int nr_labels;
+	struct shim_record scratch;
+};
+
+struct shim *shim_install(struct kunit *test);
+void shim_reset(struct shim *shim);
+void shim_mark(struct shim *shim);
+unsigned int shim_count(struct shim *shim, enum shim_fn fn);
+struct shim_record *shim_last(struct shim *shim, enum shim_fn fn);
+void shim_name_device(struct shim *shim, struct device *dev, const char *name,
+		      const char *note);
+void shim_retire(struct shim *shim, const void *ptr);
+const char *shim_device(const struct shim *shim,
+			const struct shim_record *rec);
+void shim_describe(const struct shim *shim, const struct shim_record *rec,
+		   char *line, size_t size);
+void shim_print(struct shim *shim);
+"""
+
+SHIM_C_RECORDER = """
+/* KUnit runs one test at a time, and only its own thread gets here. */
+static struct shim the_shim;
+
+static struct shim_record *shim_begin(enum shim_fn fn)
+{
+	struct shim *shim = &the_shim;
+	struct shim_record *rec;
+
+	shim->calls[fn]++;
+	if (test_bit(fn, shim->ignored)) {
+		rec = &shim->scratch;
+	} else if (shim->nr < shim->capacity) {
+		rec = &shim->records[shim->nr++];
+	} else {
+		rec = &shim->scratch;
+		shim->dropped++;
+	}
+	memset(rec, 0, sizeof(*rec));
+	rec->fn = fn;
+	return rec;
+}
+
+/* Label 0 is NULL, the last one is what finds no room. */
+static u16 find_label(const void *ptr, const char *type)
+{
+	struct shim *shim = &the_shim;
+	struct shim_label *label;
+	unsigned int i, nr = 1;
+
+	if (!ptr)
+		return 0;
+
+	for (i = 1; i < shim->nr_labels; i++) {
+		label = &shim->labels[i];
+		if (strcmp(label->type, type))
+			continue;
+		if (label->ptr == ptr)
+			return i;
+		nr++;
+	}
+	if (i == SHIM_MAX_LABELS - 1)
+		return i;
+
+	label = &shim->labels[i];
+	*label = (struct shim_label){ .ptr = ptr, .type = type, .nr = nr };
+	shim->nr_labels++;
+	return i;
+}
+
+static u16 find_device(struct device *dev)
+{
+	u16 i = find_label(dev, "device");
+	struct shim_label *label = &the_shim.labels[i];
+
+	if (i && i < SHIM_MAX_LABELS - 1 && !label->name[0])
+		strscpy(label->name, dev_name(dev));
+	return i;
+}
+
+static void label(struct shim_record *rec, unsigned int n, const void *ptr,
+		  const char *type)
+{
+	if (rec != &the_shim.scratch)
+		rec->label[n] = find_label(ptr, type);
+}
+
+static void label_device(struct shim_record *rec, unsigned int n,
+			 struct device *dev)
+{
+	if (rec != &the_shim.scratch)
+		rec->label[n] = find_device(dev);
+}
+
+static void put_label(struct seq_buf *s, const struct shim *shim, u16 i)
+{
+	const struct shim_label *label = &shim->labels[i];
+
+	if (!i)
+		seq_buf_puts(s, "NULL");
+	else if (i == SHIM_MAX_LABELS - 1)
+		seq_buf_puts(s, "?");
+	else if (label->name[0])
+		seq_buf_puts(s, label->name);
+	else
+		seq_buf_printf(s, "%s#%u", label->type, label->nr);
+	if (label->note)
+		seq_buf_printf(s, "(%s)", label->note);
+}
+
+/**
+ * shim_device() - tell whose call it was
+ * @shim: the recorder
+ * @rec: one of its records
+ *
+ * Return: the device's name, or an empty text for a call that has no device.
+ */
+const char *shim_device(const struct shim *shim,
+			const struct shim_record *rec)
+{
+	return shim->labels[rec->label[0]].name;
+}
+
+static void put_number(struct seq_buf *s, long long n)
+{
+	if (n == LONG_MAX)
+		seq_buf_puts(s, "max");
+	else
+		seq_buf_printf(s, "%lld", n);
+}
+
+static void put_result(struct seq_buf *s, long n)
+{
+	if (IS_ERR_VALUE(n))
+		seq_buf_printf(s, "%pe", ERR_PTR(n));
+	else
+		put_number(s, n);
+}
+
+static void put_attrs(struct seq_buf *s, unsigned long attrs)
+{
+	if (attrs == DMA_ATTR_SKIP_CPU_SYNC)
+		seq_buf_puts(s, "SKIP_CPU_SYNC");
+	else
+		seq_buf_printf(s, "%#lx", attrs);
+}
+"""
+
+SHIM_C_END = """
+/**
+ * shim_describe() - write one record as a line of text
+ * @shim: the recorder
+ * @rec: one of its records
+ * @line: the text
+ * @size: how long it may be
+ */
+void shim_describe(const struct shim *shim, const struct shim_record *rec,
+		   char *line, size_t size)
+{
+	struct seq_buf s;
+
+	seq_buf_init(&s, line, size);
+	describe(&s, shim, rec);
+	if (!rec->done)
+		seq_buf_puts(&s, " ... (has not returned)");
+	seq_buf_str(&s);
+}
+
+/**
+ * shim_print() - print every record, a line each
+ * @shim: the recorder
+ *
+ * Context: may sleep, so that the console of UML can follow.
+ */
+void shim_print(struct shim *shim)
+{
+	char line[160];
+	unsigned int i;
+
+	kunit_err(shim->test, "%u calls recorded\\n", shim->nr);
+	for (i = 0; i < shim->nr; i++) {
+		shim_describe(shim, &shim->records[i], line, sizeof(line));
+		kunit_err(shim->test, "%3u %s\\n", i + 1, line);
+		if (i % 16 == 15)
+			fsleep(2000);
+	}
+}
+
+/**
+ * shim_reset() - forget all records, but not the devices' names
+ * @shim: the recorder
+ *
+ * For tests that loop.
+ */
+void shim_reset(struct shim *shim)
+{
+	unsigned int i, kept = 1;
+
+	for (i = 1; i < shim->nr_labels; i++)
+		if (shim->labels[i].ptr && shim->labels[i].name[0])
+			shim->labels[kept++] = shim->labels[i];
+	shim->nr_labels = kept;
+	shim->nr = 0;
+	shim->mark = 0;
+	memset(shim->calls, 0, sizeof(shim->calls));
+}
+
+/**
+ * shim_mark() - let later expectations see later calls only
+ * @shim: the recorder
+ */
+void shim_mark(struct shim *shim)
+{
+	shim->mark = shim->nr;
+}
+
+/**
+ * shim_count() - count the calls of one function since the mark
+ * @shim: the recorder
+ * @fn: the function
+ *
+ * Return: the number of calls.
+ */
+unsigned int shim_count(struct shim *shim, enum shim_fn fn)
+{
+	unsigned int i, count = 0;
+
+	for (i = shim->mark; i < shim->nr; i++)
+		count += shim->records[i].fn == fn;
+	return count;
+}
+
+/**
+ * shim_last() - find the newest call of one function since the mark
+ * @shim: the recorder
+ * @fn: the function
+ *
+ * Return: its record, or NULL.
+ */
+struct shim_record *shim_last(struct shim *shim, enum shim_fn fn)
+{
+	unsigned int i = shim->nr;
+
+	while (i-- > shim->mark)
+		if (shim->records[i].fn == fn)
+			return &shim->records[i];
+	return NULL;
+}
+
+/**
+ * shim_name_device() - say how a device is called in the records
+ * @shim: the recorder
+ * @dev: the device
+ * @name: its name
+ * @note: told in brackets behind it; not copied
+ */
+void shim_name_device(struct shim *shim, struct device *dev, const char *name,
+		      const char *note)
+{
+	struct shim_label *label = &shim->labels[find_device(dev)];
+
+	strscpy(label->name, name);
+	label->note = note;
+}
+
+/**
+ * shim_retire() - the object behind a pointer is gone
+ * @shim: the recorder
+ * @ptr: the pointer; what comes to lie there later gets a label of its own
+ */
+void shim_retire(struct shim *shim, const void *ptr)
+{
+	unsigned int i;
+
+	for (i = 1; i < shim->nr_labels; i++)
+		if (shim->labels[i].ptr == ptr)
+			shim->labels[i].ptr = NULL;
+}
+
+static void shim_finish(void *data)
+{
+	struct shim *shim = data;
+
+	if (shim->dropped)
+		KUNIT_FAIL(shim->test, "recorder full: %u calls not recorded",
+			   shim->dropped);
+	if (shim->test->status == KUNIT_FAILURE)
+		shim_print(shim);
+	shim->test = NULL;
+}
+
+/**
+ * shim_install() - record what the driver calls during a test
+ * @test: the test
+ *
+ * A second call in one test changes nothing. Does not allocate per record, so
+ * it stands in the way of no failed-allocation test.
+ *
+ * Return: the recorder.
+ */
+struct shim *shim_install(struct kunit *test)
+{
+	struct shim *shim = &the_shim;
+
+	if (shim->test == test)
+		return shim;
+
+	memset(shim, 0, sizeof(*shim));
+	shim->test = test;
+	shim->capacity = SHIM_MAX_RECORDS;
+	shim->nr_labels = 1;
+	shim->hooks = (struct shim_hooks){
+@REAL@
+	};
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, shim_finish, shim));
+
+@ACTIVATE@
+	return shim;
+}
+"""
+
+
+@dataclass(frozen=True)
+class Item:
+    """An argument or the result of a function, as a record keeps it."""
+
+    type: str
+    name: str
+    ctype: Any = field(repr=False)
+    label: int | None
+
+    @property
+    def is_device(self) -> bool:
+        """Whether it names a device."""
+        return pointee_struct(self.ctype) == "device"
+
+
+def pointee_struct(ctype: Any) -> str | None:
+    """Return the tag of the struct a type points to."""
+    canonical = ctype.get_canonical()
+    if canonical.kind != cindex.TypeKind.POINTER:
+        return None
+    target = canonical.get_pointee()
+    if target.kind != cindex.TypeKind.RECORD:
+        return None
+    return str(target.get_declaration().spelling)
+
+
+def items_of(proto: Prototype) -> list[Item]:
+    """Return what a record of `proto` keeps: its arguments, then its result."""
+    items: list[Item] = []
+    labels = 0
+    pairs = [(p.type, p.name, p.ctype) for p in proto.params]
+    if not proto.is_void:
+        pairs.append((proto.result, "ret", proto.ctype))
+    for type_, name, ctype in pairs:
+        label = None
+        if pointee_struct(ctype):
+            label, labels = labels, labels + 1
+        items.append(Item(type_, name, ctype, label))
+    return items
+
+
+def is_enum(ctype: Any) -> bool:
+    """Whether a type is an enum with a tag."""
+    return bool(ctype.get_canonical().kind == cindex.TypeKind.ENUM)
+
+
+def enum_printers(protos: Sequence[Prototype]) -> str:
+    """Write a function that prints the values, for each enum in the prototypes."""
+    enums = {item.ctype.get_canonical().get_declaration().spelling: item.ctype
+             for proto in protos for item in items_of(proto) if is_enum(item.ctype)}
+    out = []
+    for tag, ctype in sorted(enums.items()):
+        values: dict[int, str] = {}
+        for constant in ctype.get_canonical().get_declaration().get_children():
+            values.setdefault(constant.enum_value, constant.spelling)
+        names = list(values.values())
+        prefix = commonprefix(names).rpartition("_")[0]
+        table = "".join(f'\t\t[{name}] = "{name[len(prefix):].lstrip("_")}",\n' for name in names)
+        out.append(f"\nstatic void put_{tag}(struct seq_buf *s, unsigned int n)\n{{\n"
+                   f"\tstatic const char * const names[] = {{\n{table}\t}};\n\n"
+                   "\tseq_buf_puts(s, n < ARRAY_SIZE(names) && names[n] ? names[n] : \"?\");\n}\n")
+    return "".join(out)
+
+
+def enum_name(name: str) -> str:
+    """Return the constant that stands for a function."""
+    return "SHIM_" + name.upper()
+
+
+def put_value(item: Item, access: str) -> str:
+    """Return the statement that prints one value, without the word before it."""
+    kind = item.ctype.get_canonical().kind
+    kinds = cindex.TypeKind
+    if item.label is not None:
+        return f"put_label(s, shim, rec->label[{item.label}]);"
+    if is_enum(item.ctype):
+        tag = item.ctype.get_canonical().get_declaration().spelling
+        return f"put_{tag}(s, {access});"
+    if kind == kinds.BOOL:
+        return f"seq_buf_puts(s, str_yes_no({access}));"
+    if item.name == "attrs":
+        return f"put_attrs(s, {access});"
+    if item.name == "ret" and kind in (kinds.INT, kinds.LONG):
+        return f"put_result(s, {access});"
+    if item.type in ("dma_addr_t", "phys_addr_t"):
+        return f'seq_buf_printf(s, "%#llx", (u64){access});'
+    if kind in (kinds.ULONG, kinds.UINT, kinds.ULONGLONG, kinds.INT, kinds.LONG, kinds.LONGLONG):
+        return f"put_number(s, {access});"
+    raise Failure(f"no printer for `{item.type} {item.name}`: add one to put_value()")
+
+
+def describe_case(proto: Prototype) -> str:
+    """Write the part of describe() for one function: what follows its name."""
+    items = items_of(proto)
+    lines = [f"\tcase {enum_name(proto.name)}:"]
+    for item in items[1 if items and items[0].is_device else 0:]:
+        access = f"rec->{proto.name}.{item.name}"
+        if item.label is None and item.ctype.get_canonical().kind == cindex.TypeKind.POINTER:
+            continue  # what it points to is not known to be readable any more
+        word = f" {item.name}="
+        if item.name == "ret":
+            word = " = "
+            lines += ["\t\tif (!rec->done)", "\t\t\tbreak;"]
+        elif item.label is not None or is_enum(item.ctype):
+            word = " "
+        lines.append(f'\t\tseq_buf_puts(s, "{word}");')
+        lines.append(wrap_statement("\t\t" + put_value(item, access)))
+    return "\n".join([*lines, "\t\tbreak;"])
+
+
+def wrap_statement(text: str) -> str:
+    """Break a call that is too long behind its opening bracket."""
+    head, _, rest = text.partition("(")
+    if columns(text) <= WIDTH:
+        return text
+    parts = rest.removesuffix(");").split(", ")
+    return wrapped(head + "(", parts, ");")
+
+
+def replacement(proto: Prototype) -> str:
+    """Write the function that stands in for one wrapper."""
+    items = items_of(proto)
+    out = [f"\n{function_head(proto, 'shim_' + proto.name, 'static ', ')')}\n{{\n",
+           f"\tstruct shim_record *rec = shim_begin({enum_name(proto.name)});\n",
+           f"\tstruct shim_{proto.name} *call = &rec->{proto.name};\n\n"]
+    out += [f"\tcall->{item.name} = {item.name};\n" for item in items if item.name != "ret"]
+    out += [label_statement(item, item.name) for item in items
+            if item.label is not None and item.name != "ret"]
+    result = "" if proto.is_void else "call->ret = "
+    out.append(wrapped(f"\t{result}the_shim.hooks.{proto.name}(", [p.name for p in proto.params],
+                       ");") + "\n")
+    if items and items[-1].name == "ret" and items[-1].label is not None:
+        out.append(label_statement(items[-1], "call->ret"))
+    out.append("\trec->done = true;\n")
+    if not proto.is_void:
+        out.append("\treturn call->ret;\n")
+    return "".join(out) + "}\n"
+
+
+def label_statement(item: Item, value: str) -> str:
+    """Write the statement that gives a pointer its label."""
+    if item.is_device:
+        return f"\tlabel_device(rec, {item.label}, {value});\n"
+    tag = pointee_struct(item.ctype) or ""
+    return f'\tlabel(rec, {item.label}, {value}, "{LABELS.get(tag, tag)}");\n'
+
+
+def shim_h(protos: Sequence[Prototype], version: str) -> str:
+    """Write kunit/shim.h."""
+    out = ["/* SPDX-License-Identifier: GPL-2.0 */\n", banner(SHIM_H_HEAD, version)]
+    out.append('#ifndef UDMABUF_FANOUT_SHIM_H\n#define UDMABUF_FANOUT_SHIM_H\n\n'
+               '#include <kunit/test.h>\n\n'
+               '#include "../driver/bindings/bindings.h"\n\nenum shim_fn {\n')
+    out += [f"\t{enum_name(proto.name)},\n" for proto in protos]
+    out.append("};\n\n" + f"#define SHIM_NR_FNS\t({enum_name(protos[-1].name)} + 1)\n")
+    pointers = 1
+    for proto in protos:
+        items = items_of(proto)
+        pointers = max(pointers, sum(item.label is not None for item in items))
+        out.append(f"\nstruct shim_{proto.name} {{\n")
+        out += [f"\t{declare(item.type, item.name)};\n" for item in items]
+        out.append("};\n")
+    out.append(f"\n#define SHIM_MAX_POINTERS\t{pointers}\n")
+    members = "\n".join(declare_member(proto.name) for proto in protos)
+    hooks = "\n".join(wrapped("\t" + declare(proto.result, f"(*{proto.name})") + "(",
+                              [declare(p.type, p.name) for p in proto.params] or ["void"], ");")
+                      for proto in protos)
+    out.append(SHIM_H_TYPES.replace("@MEMBERS@", members).replace("@HOOKS@", hooks))
+    out.append("\n#endif /* UDMABUF_FANOUT_SHIM_H */\n")
+    return "".join(out)
+
+
+def declare_member(name: str) -> str:
+    """Write the member of the record that keeps the calls of one function."""
+    return f"\t\tstruct shim_{name} {name};"
+
+
+def shim_c(protos: Sequence[Prototype], version: str) -> str:
+    """Write kunit/shim.c."""
+    out = ["// SPDX-License-Identifier: GPL-2.0\n",
+           banner(" * The recorder of shim.h: redirects each wrapper of the bindings, keeps a typed\n"
+                  " * record of the call and hands it to the hook, or to the kernel's own function.\n",
+                  version),
+           "#include <kunit/static_stub.h>\n#include <linux/delay.h>\n"
+           "#include <linux/seq_buf.h>\n#include <linux/string_choices.h>\n\n"
+           '#include "shim.h"\n']
+    out.append(SHIM_C_RECORDER)
+    out.append(enum_printers(protos))
+    names = "".join(f'\t[{enum_name(p.name)}] = "{p.name}",\n' for p in protos)
+    out.append(f"\nstatic const char * const fn_names[] = {{\n{names}}};\n")
+    body = "\n".join(describe_case(proto) for proto in protos)
+    out.append("\nstatic void describe(struct seq_buf *s, const struct shim *shim,\n"
+               "\t\t     const struct shim_record *rec)\n{\n"
+               "\tif (shim_device(shim, rec)[0]) {\n\t\tput_label(s, shim, rec->label[0]);\n"
+               "\t\tseq_buf_putc(s, ' ');\n\t}\n"
+               "\tseq_buf_puts(s, fn_names[rec->fn]);\n\n\tswitch (rec->fn) {\n"
+               f"{body}\n\t}}\n}}\n")
+    out += [replacement(proto) for proto in protos]
+    activate = "\n".join(wrapped("\tkunit_activate_static_stub(",
+                                 ["test", f"bindings_{p.name}", f"shim_{p.name}"], ");")
+                         for p in protos)
+    real = "\n".join(f"\t\t.{p.name} = {p.name}," for p in protos)
+    out.append(SHIM_C_END.replace("@ACTIVATE@", activate).replace("@REAL@", real))
+    return "".join(out)
+
+
 def generate(entries: Sequence[Entry], protos: Sequence[Prototype],
              version: str) -> dict[str, str]:
     """Return every generated file: path below the checkout, and text."""
     return {
         "driver/bindings/bindings.h": bindings_h(entries, protos, version),
         "driver/bindings/bindings.c": bindings_c(protos, version),
+        "kunit/shim.h": shim_h(protos, version),
+        "kunit/shim.c": shim_c(protos, version),
     }
 
 
