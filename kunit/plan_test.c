@@ -342,8 +342,10 @@ static const char *check_any(const struct mix *mix)
 		if (peer->kind == SYNC_COHERENT &&
 		    mix->access.policy == SYNC_POLICY_MINIMAL)
 			return "H9: a sync that does nothing";
+		/* A map cleans before it fetches and again after the fill. */
 		for (j = i + 1; j < mix->nr_steps; j++)
-			if (mix->steps[j].peer == step->peer &&
+			if (mix->access.event != SYNC_MAP &&
+			    mix->steps[j].peer == step->peer &&
 			    mix->steps[j].phase == step->phase)
 				return "the same sync twice";
 	}
