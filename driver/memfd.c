@@ -35,13 +35,29 @@ struct pinning {
 	struct folio **folios;
 };
 
+#ifdef CONFIG_HUGETLBFS
 static bool is_hugetlbfs_file(struct file *file)
 {
 	/* hugetlbfs_file_operations is not there for modules. */
-	return IS_ENABLED(CONFIG_HUGETLBFS) &&
-	       file_inode(file)->i_sb->s_magic == HUGETLBFS_MAGIC &&
+	return file_inode(file)->i_sb->s_magic == HUGETLBFS_MAGIC &&
 	       S_ISREG(file_inode(file)->i_mode);
 }
+
+static unsigned int hugetlbfs_seals(struct file *file)
+{
+	return HUGETLBFS_I(file_inode(file))->seals;
+}
+#else
+static bool is_hugetlbfs_file(struct file *file)
+{
+	return false;
+}
+
+static unsigned int hugetlbfs_seals(struct file *file)
+{
+	return 0;
+}
+#endif
 
 /*
  * Context: the inode lock is held, so the seals stay what they are (mm/memfd.c
@@ -49,15 +65,14 @@ static bool is_hugetlbfs_file(struct file *file)
  */
 static int check_seals(struct file *file)
 {
-	struct inode *inode = file_inode(file);
 	unsigned int seals;
 
-	lockdep_assert_held(&inode->i_rwsem);
+	lockdep_assert_held(&file_inode(file)->i_rwsem);
 
 	if (shmem_file(file))
-		seals = SHMEM_I(inode)->seals;
+		seals = SHMEM_I(file_inode(file))->seals;
 	else if (is_hugetlbfs_file(file))
-		seals = HUGETLBFS_I(inode)->seals;
+		seals = hugetlbfs_seals(file);
 	else
 		return -EBADFD;
 
