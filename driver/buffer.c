@@ -26,6 +26,7 @@
 #include "compat.h"
 #include "kind.h"
 #include "memfd.h"
+#include "open_writes.h"
 #include "sync_plan.h"
 
 #define CREATE_TRACE_POINTS
@@ -216,7 +217,7 @@ static void change_access(struct fanout_buffer *buffer, enum sync_event event,
 	struct sync_access plan_for = {
 		.event = event,
 		.dir = DMA_FROM_DEVICE,
-		.write_open = buffer->open_writes,
+		.write_open = open_writes_any(&buffer->open_writes),
 		.mapping = part->mapping,
 	};
 
@@ -684,10 +685,10 @@ static int fanout_begin_cpu_access(struct dma_buf *dmabuf,
 		return ret;
 
 	follow_policy(buffer);
-	plan = &buffer->begin[buffer->open_writes > 0];
+	plan = &buffer->begin[open_writes_any(&buffer->open_writes)];
 	take_steps(buffer, plan->step, plan->nr, SYNC_BEGIN, access);
 	if (is_write(access)) {
-		buffer->open_writes++;
+		open_writes_begin(&buffer->open_writes);
 		WRITE_ONCE(buffer->written, true);
 	}
 	dma_resv_unlock(dmabuf->resv);
@@ -705,8 +706,8 @@ static int fanout_end_cpu_access(struct dma_buf *dmabuf,
 	follow_policy(buffer);
 	plan = &buffer->end[is_write(access)];
 	take_steps(buffer, plan->step, plan->nr, SYNC_END, access);
-	if (is_write(access) && buffer->open_writes)
-		buffer->open_writes--;
+	if (is_write(access))
+		open_writes_end(&buffer->open_writes);
 	dma_resv_unlock(dmabuf->resv);
 	return 0;
 }
@@ -837,6 +838,7 @@ static void fanout_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
 
 static void free_buffer(struct fanout_buffer *buffer)
 {
+	open_writes_forget(&buffer->open_writes);
 	extents_unpin(&buffer->mem, READ_ONCE(buffer->written));
 	kvfree(buffer->peer);
 	kvfree(buffer->owner);
@@ -890,9 +892,10 @@ static int buffer_show(struct seq_file *m, void *unused)
 	if (ret)
 		return ret;
 
-	seq_printf(m, "size: %llu\nextents: %u\nopen writes: %u\npolicy: %s\nsee each other only at CPU accesses: %s\n",
+	seq_printf(m, "size: %llu\nextents: %u\nopen for writing: %s\npolicy: %s\nsee each other only at CPU accesses: %s\n",
 		   (u64)buffer->mem.nr_pages << PAGE_SHIFT, buffer->mem.nr,
-		   buffer->open_writes, policy_names[buffer->policy],
+		   open_writes_any(&buffer->open_writes) ? "yes" : "no",
+		   policy_names[buffer->policy],
 		   buffer->stale_pair_told ? "yes" : "no");
 	list_for_each_entry(mapping, &buffer->mappings, node) {
 		seq_printf(m, "peer: %s kind=%s", dev_name(mapping->dev),

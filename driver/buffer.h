@@ -12,6 +12,7 @@
 
 #include "kind.h"
 #include "memfd.h"
+#include "open_writes.h"
 #include "sync_plan.h"
 
 struct dentry;
@@ -85,7 +86,7 @@ struct ready_plan {
  * @begin: ready plans of SYNC_BEGIN, [a write access is open already]
  * @end: ready plans of SYNC_END, [the access that ends was a write access]
  * @policy: the policy of the ready plans
- * @open_writes: CPU write accesses that began and did not end (H15)
+ * @open_writes: CPU write accesses that are open (H15)
  * @written: the memory may have been written through the buffer (H17)
  * @leaked: a mapping was left behind; the memory is never given back
  * @stale_pair_told: H19 was said
@@ -111,7 +112,7 @@ struct fanout_buffer {
 	struct ready_plan begin[2];
 	struct ready_plan end[2];
 	enum sync_policy policy;
-	unsigned int open_writes;
+	struct open_writes open_writes;
 	bool written;
 	bool leaked;
 	bool stale_pair_told;
