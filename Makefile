@@ -8,18 +8,34 @@ TREE = $(if $(KTREE),--ktree '$(KTREE)')
 
 .PHONY: help
 help:
-	@echo 'make test           both UML kernels, the tools'\'' tests, types'
-	@echo 'make kunit          the KUnit suites under UML'
-	@echo '     ARCH=x86_64|arm64   ... under QEMU instead'
-	@echo '     DEBUG=1             ... with KASAN, lockdep, DMA API debugging'
-	@echo '     FILTER=GLOB         ... only these suites or suite.tests'
-	@echo '     KTREE=/path         ... in this kernel tree (it is not changed)'
-	@echo 'make clean          remove build/'
+	@echo 'make test            everything below "kunit" that CI wants first:'
+	@echo '                     both UML kernels, the tools'\'' tests, types'
+	@echo 'make kunit           the KUnit suites under UML'
+	@echo '     ARCH=x86_64     ... under QEMU (or arm64)'
+	@echo '     DEBUG=1         ... with KASAN, lockdep and DMA API debugging'
+	@echo '     FILTER=GLOB     ... only these suites, or suite.test'
+	@echo 'make check           checkpatch, kernel-doc, sparse, bindings, types'
+	@echo 'make module          build/module/udmabuf_fanout.ko'
+	@echo '     KDIR=/path      ... against these kernel headers'
+	@echo 'make bindings        generate the bindings'
+	@echo 'make bindings-check  fail if they are not what the tree gives'
+	@echo 'make clean           remove build/'
+	@echo
+	@echo 'KTREE=/path/to/linux with any of them: use this kernel tree, which'
+	@echo 'is not changed, instead of the newest linux-source-6.12.'
+
+.PHONY: test check bindings bindings-check
+test check bindings bindings-check: python
+	@$(FANOUT) $@ $(TREE)
 
 .PHONY: kunit
 kunit: python
 	@$(FANOUT) kunit --arch '$(ARCH)' $(TREE) \
 		$(if $(filter-out 0,$(DEBUG)),--debug) --filter '$(FILTER)'
+
+.PHONY: module
+module: python
+	@$(FANOUT) module --kdir '$(KDIR)'
 
 .PHONY: clean
 clean:

@@ -4,8 +4,9 @@
 import argparse
 import sys
 
-from fanout import kunit, tree
-from fanout.host import KERNEL_BUILD, Failure, Totals, colour, require
+from fanout import check, kunit, module, tree
+from fanout.host import (BUILD, KERNEL_BUILD, PYTHON_CHECKS, Failure, Totals,
+                         colour, require)
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -20,6 +21,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
                              "source package")
         return command
 
+    add("test", "the suites in both UML kernels, the tools' tests, types")
     add("tree", "prepare build/linux: a kernel tree with the driver in it")
     suites = add("kunit", "run the KUnit suites through the tree's kunit.py")
     suites.add_argument("--arch", default="um", choices=kunit.MACHINES)
@@ -27,15 +29,35 @@ def parse(arguments: list[str]) -> argparse.Namespace:
                         help="with KASAN, lockdep and DMA API debugging")
     suites.add_argument("--filter", default="", metavar="GLOB",
                         help="suites or tests to run, as kunit.py takes it")
+    add("check", "checkpatch, kernel-doc, sparse, bindings, types")
+    add("bindings", "generate the bindings from the kernel tree")
+    add("bindings-check", "fail if the bindings are not what the tree gives")
+    build = commands.add_parser("module", help="build udmabuf_fanout.ko")
+    build.add_argument("--kdir", default="", metavar="DIR",
+                       help="kernel build folder, instead of the newest "
+                       "6.12 headers package")
     return parser.parse_args(arguments)
 
 
 def perform(options: argparse.Namespace) -> Totals:
     """Do what the command line asks for."""
+    if options.command == "module":
+        return module.build_module(options.kdir)
     require(KERNEL_BUILD)
     tree.prepare(options.ktree)
+    if options.command == "test":
+        require(PYTHON_CHECKS)
+        return (kunit.run_suites() + kunit.run_suites(debug=True)
+                + check.unit_tests() + check.attempt("mypy", check.mypy))
     if options.command == "kunit":
         return kunit.run_suites(options.arch, options.debug, options.filter)
+    if options.command == "check":
+        return check.check_all()
+    if options.command == "bindings-check":
+        return check.attempt("bindings-check", check.bindings)
+    if options.command == "bindings":
+        return check.attempt(
+            "bindings", lambda log: check.bindings(log, check=False))
     return Totals()
 
 
@@ -43,7 +65,8 @@ def main() -> int:
     """Return: 0 if everything passed, 1 if not, 2 if it could not be tried."""
     options = parse(sys.argv[1:])
     try:
-        totals = perform(options)
+        with tree.locked(BUILD):
+            totals = perform(options)
     except Failure as failure:
         print(colour(f"error: {failure}", 31), file=sys.stderr)
         return 2

@@ -41,8 +41,8 @@ class Totals:
                       self.skipped + other.skipped)
 
     def __str__(self) -> str:
-        return (f"{self.passed} passed, {self.failed} failed, "
-                f"{self.skipped} skipped")
+        return (f"{self.passed:d} passed, {self.failed:d} failed, "
+                f"{self.skipped:d} skipped")
 
 
 def colour(text: str, code: int) -> str:
@@ -216,8 +216,8 @@ def require(needs: Iterable[Need]) -> None:
     listed = ", ".join(map(str, missing))
     root = as_root()
     if root is None or shutil.which("apt-get") is None:
-        raise Failure(f"missing: {listed}. Install {'it' if len(missing) == 1 else 'them'} "
-                      "and try again.")
+        raise Failure(f"missing: {listed}. Install what is missing and try "
+                      "again.")
     say("packages", f"installing {' '.join(packages)} through apt "
         "(about a minute)")
     command = [*root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get",

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fanout.host import (ARM64, BUILD, KERNEL_BUILD, LOGS, REPO, X86_64, Need,
-                         Totals, require, run, say, say_totals, show_failure)
+from fanout.host import (ARM64, BUILD, KERNEL_BUILD, LOGS, REPO, X86_64, Failure,
+                         Need, Totals, require, run, say, say_totals, show_failure)
 from fanout.logscan import complaints
 from fanout.tree import FARM
 
@@ -43,19 +43,30 @@ MACHINES = {
 }
 
 
-def command(arch: str, debug: bool, build: Path, results: Path,
-            suites: str) -> list[str | Path]:
-    """The kunit.py line for one run."""
+def command(verb: str, arch: str, debug: bool = False) -> list[str | Path]:
+    """The kunit.py line for @verb, as far as all verbs have it in common."""
     machine = MACHINES[arch]
     configs = [machine.config] + ([DEBUG_CONFIG] if debug else [])
-    return [sys.executable, FARM / "tools/testing/kunit/kunit.py", "run",
-            f"--build_dir={build}", f"--json={results}",
-            f"--timeout={machine.seconds}",
+    return [sys.executable, FARM / "tools/testing/kunit/kunit.py", verb,
+            f"--build_dir={build_folder(arch, debug)}",
             *(f"--kunitconfig={config}" for config in configs),
-            *machine.options,
-            *(f"--kernel_args={arg}"
-              for arg in ("panic_on_warn=1", *machine.kernel_args)),
-            *([suites] if suites else [])]
+            *machine.options]
+
+
+def build_folder(arch: str, debug: bool = False) -> Path:
+    """Where the kernel for a run is built."""
+    return BUILD / (arch + ("-debug" if debug else ""))
+
+
+def configure(arch: str, log: Path) -> Path:
+    """Configure the kernel for @arch.
+
+    Return: its build folder.
+    """
+    if run("configure", command("config", arch), log):
+        show_failure(log)
+        raise Failure(f"the kernel for {arch} could not be configured")
+    return build_folder(arch)
 
 
 def cases(group: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -116,9 +127,9 @@ def run_suites(arch: str = "um", debug: bool = False,
     """
     machine = MACHINES[arch]
     require((*KERNEL_BUILD, *machine.needs))
-    name = arch + ("-debug" if debug else "")
+    build = build_folder(arch, debug)
+    name = build.name
     what = f"kunit {name}"
-    build = BUILD / name
     log = LOGS / f"kunit-{name}.log"
     results = LOGS / f"kunit-{name}.json"
     console = build / "test.log"
@@ -130,7 +141,12 @@ def run_suites(arch: str = "um", debug: bool = False,
         f"building a kernel and running the suites, about {minutes} minutes "
         "on 2 cores the first time")
     start = time.monotonic()
-    status = run(what, command(arch, debug, build, results, suites), log)
+    status = run(what, [
+        *command("run", arch, debug), f"--json={results}",
+        f"--timeout={machine.seconds}",
+        *(f"--kernel_args={arg}"
+          for arg in ("panic_on_warn=1", *machine.kernel_args)),
+        *([suites] if suites else [])], log)
     totals, wrong = judge(status, results, console)
     say_totals(what, totals, time.monotonic() - start)
     if wrong:

@@ -70,12 +70,16 @@ def check_tree(path: Path) -> KernelTree:
 
 
 @contextmanager
-def locked_cache() -> Iterator[Path]:
-    """The cache folder, with downloads by other runs held off."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield CACHE
+def locked(folder: Path) -> Iterator[Path]:
+    """@folder, made if need be, with other runs of these tools held off."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting", f"for another run that uses {folder}")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
 
 
 def candidate_version(package: str) -> str | None:
@@ -112,8 +116,8 @@ def fetch_packages(packages: list[str], target: Path) -> None:
 
 def _cached_trees() -> list[KernelTree]:
     """Complete trees in the cache, the oldest version first."""
-    trees = [check_tree(path) for path in CACHE.glob("linux-*.*.*")
-             if not path.name.endswith(".partial")]
+    trees = [check_tree(path) for path in CACHE.glob("linux-*")
+             if re.fullmatch(r"linux-\d+\.\d+\.\d+", path.name)]
     return sorted(trees, key=lambda tree: tree.version)
 
 
@@ -137,7 +141,7 @@ def _unpack_source(cache: Path, release: str) -> None:
 
 def newest_tree() -> KernelTree:
     """The newest source package's tree, downloaded if it is not in the cache."""
-    with locked_cache() as cache:
+    with locked(CACHE) as cache:
         cached = _cached_trees()
         version = candidate_version(PACKAGE)
         if version is None and not cached:

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Builds the driver as a module for an installed or downloaded kernel."""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from fanout.host import (BUILD, CACHE, KERNEL_BUILD, LOGS, REPO, SPARSE, Failure,
+                         Need, Totals, apt_update, environment, require, run,
+                         say, say_totals, show_failure, shown)
+from fanout.tree import fetch_packages, locked
+
+MODULE = BUILD / "module"
+WARNING = re.compile(r"\b(warning|error)\b:", re.IGNORECASE)
+
+
+def newest_headers(names: Iterable[str], flavour: str) -> str | None:
+    """The newest linux-headers-6.12.* package for @flavour among @names."""
+    pattern = re.compile(
+        rf"linux-headers-6\.12\.(\d+)(?:\+\w+)?-{re.escape(flavour)}")
+    found = [(int(match[1]), name) for name in names
+             if (match := pattern.fullmatch(name))]
+    return max(found)[1] if found else None
+
+
+def _output(*command: str) -> str:
+    """What @command prints, or nothing where it does not exist or fails."""
+    if shutil.which(command[0]) is None:
+        return ""
+    return subprocess.run(command, capture_output=True, text=True, check=False,
+                          env=environment()).stdout
+
+
+def _known_headers() -> str | None:
+    """The newest headers package that apt knows."""
+    return newest_headers(
+        _output("apt-cache", "pkgnames", "linux-headers-6.12").split(),
+        _output("dpkg", "--print-architecture").strip())
+
+
+def _localise(unpacked: Path) -> None:
+    """Have the headers' Makefile find its common half where it was unpacked."""
+    for makefile in unpacked.glob("usr/src/*/Makefile"):
+        text = makefile.read_text()
+        if text.startswith("include /usr/src/"):
+            makefile.write_text(
+                text.replace("include /usr/src/",
+                             f"include {unpacked}/usr/src/", 1))
+
+
+def find_headers(kdir: str) -> Path:
+    """The kernel build folder to build against."""
+    if kdir:
+        given = Path(kdir).absolute()
+        if not (given / "Makefile").is_file():
+            raise Failure(f"KDIR={kdir} is not a kernel build folder: it has "
+                          "no Makefile")
+        if not (given / "include/generated/autoconf.h").is_file():
+            raise Failure(f"KDIR={kdir} is not configured and prepared: run "
+                          "make modules_prepare there")
+        return given
+    with locked(CACHE) as cache:
+        package = _known_headers()
+        cached = sorted(cache.glob("linux-headers-6.12.*"),
+                        key=os.path.getmtime)
+        if package is None and not cached:
+            say("headers", "fetching the package lists")
+            apt_update()
+            package = _known_headers()
+        if package is None and not cached:
+            raise Failure("apt knows no linux-headers-6.12: give the headers "
+                          "of a 6.12 or later kernel with KDIR=")
+        if package and not (cache / package).is_dir():
+            say("headers", f"downloading {package} (17 MB)")
+            common = [word for word in
+                      _output("apt-cache", "depends", package).split()
+                      if word.startswith(("linux-headers-", "linux-kbuild-"))]
+            partial = cache / f"{package}.partial"
+            shutil.rmtree(partial, ignore_errors=True)
+            fetch_packages(sorted({package, *common}), partial)
+            partial.rename(cache / package)
+            _localise(cache / package)
+        name = package or cached[-1].name
+        return cache / name / "usr/src" / name
+
+
+def build_module(kdir: str) -> Totals:
+    """Build build/module/udmabuf_fanout.ko with W=1, then check with sparse.
+
+    It is built from scratch each time, for a warning to show each time.
+    """
+    require((*KERNEL_BUILD, *SPARSE))
+    headers = find_headers(kdir)
+    variables = headers / ".kernelvariables"
+    if variables.is_file() and (gcc := re.search(r"gcc-\d+",
+                                                 variables.read_text())):
+        require([Need(gcc[0], program=gcc[0])])
+    shutil.rmtree(MODULE, ignore_errors=True)
+    shutil.copytree(REPO / "driver", MODULE)
+    say("module", f"building against {headers} (10 s)")
+    totals = Totals()
+    for what, options in (("module W=1", ["W=1"]),
+                          ("module sparse", ["W=1", "C=2"])):
+        start = time.monotonic()
+        log = LOGS / f"{what.replace(' ', '-').replace('=', '')}.log"
+        status = run(what, ["make", "-C", headers, f"M={MODULE}",
+                            f"-j{os.cpu_count()}", "CONFIG_UDMABUF_FANOUT=m",
+                            *options, "modules"], log)
+        bad = status != 0 or WARNING.search(log.read_text(errors="replace"))
+        result = Totals(passed=not bad, failed=bool(bad))
+        say_totals(what, result, time.monotonic() - start)
+        totals += result
+        if bad:
+            show_failure(log)
+    if not totals.failed:
+        say("module", shown(MODULE / "udmabuf_fanout.ko"))
+    return totals
