@@ -14,7 +14,7 @@ from pathlib import Path
 
 from fanout.host import (BINDINGS, BUILD, KERNEL_BUILD, LOGS, PYTHON_CHECKS,
                          REPO, SPARSE, Totals, require, run, say_totals,
-                         show_failure)
+                         show_failure, shown)
 from fanout.kunit import build_folder, configure
 from fanout.module import WARNING
 from fanout.tree import FARM, JOINT
@@ -78,11 +78,20 @@ def make_um(what: str, log: Path, *arguments: str) -> bool:
 def sparse(log: Path) -> bool:
     """gcc with W=1 and sparse are silent about driver and suites under UML.
 
-    The objects are removed first: a warning must not show only once.
+    The objects are removed first: a warning must not show only once. A file
+    that no Makefile names, a suite that never runs for one, is found here.
     """
-    shutil.rmtree(build_folder("um") / JOINT, ignore_errors=True)
-    return make_um("sparse", log, "W=1", "C=2", f"{JOINT}/") \
-        and not WARNING.search(log.read_text(errors="replace"))
+    objects = build_folder("um") / JOINT
+    shutil.rmtree(objects, ignore_errors=True)
+    if not make_um("sparse", log, "W=1", "C=2", f"{JOINT}/"):
+        return False
+    forgotten = [file for file in sources("driver", "kunit")
+                 if file.suffix == ".c" and not
+                 (objects / file.relative_to(REPO)).with_suffix(".o").exists()]
+    with log.open("a") as out:
+        for file in forgotten:
+            print(f"error: {shown(file)} is in no Makefile", file=out)
+    return not WARNING.search(log.read_text(errors="replace"))
 
 
 def bindings(log: Path, check: bool = True) -> bool:

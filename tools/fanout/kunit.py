@@ -91,7 +91,7 @@ def judge(status: int, results: Path, console: Path) -> tuple[Totals, list[str]]
     if console.is_file():
         whole = [f"the kernel says: {c.text}" for c in complaints(
             console.read_text(errors="replace").splitlines())]
-    if results.is_file() and not any(state == "PASS" for _, state in ran):
+    if results.is_file() and all(state == "SKIP" for _, state in ran):
         whole.append("no test ran")
     if status and not wrong and not whole:
         whole.append(f"kunit.py failed with exit status {status}")
