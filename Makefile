@@ -8,15 +8,16 @@ TREE = $(if $(KTREE),--ktree '$(KTREE)')
 
 .PHONY: help
 help:
-	@echo 'make test            everything below "kunit" that CI wants first:'
-	@echo '                     both UML kernels, the tools'\'' tests, types'
-	@echo 'make kunit           the KUnit suites under UML'
-	@echo '     ARCH=x86_64     ... under QEMU (or arm64)'
+	@echo 'make test            the KUnit suites in two UML kernels (plain, debug),'
+	@echo '                     the tests of the tools, and their types'
+	@echo 'make kunit           the KUnit suites in the plain UML kernel'
 	@echo '     DEBUG=1         ... with KASAN, lockdep and DMA API debugging'
+	@echo '     ARCH=x86_64     ... under QEMU; also arm64'
 	@echo '     FILTER=GLOB     ... only these suites, or suite.test'
 	@echo 'make check           checkpatch, kernel-doc, sparse, bindings, types'
 	@echo 'make module          build/module/udmabuf_fanout.ko'
 	@echo '     KDIR=/path      ... against these kernel headers'
+	@echo 'make tree            build/linux, for the kernel'\''s own kunit.py'
 	@echo 'make bindings        generate the bindings'
 	@echo 'make bindings-check  fail if they are not what the tree gives'
 	@echo 'make clean           remove build/'
@@ -24,8 +25,8 @@ help:
 	@echo 'KTREE=/path/to/linux with any of them: use this kernel tree, which'
 	@echo 'is not changed, instead of the newest linux-source-6.12.'
 
-.PHONY: test check bindings bindings-check
-test check bindings bindings-check: python
+.PHONY: test tree check bindings bindings-check
+test tree check bindings bindings-check: python
 	@$(FANOUT) $@ $(TREE)
 
 .PHONY: kunit
