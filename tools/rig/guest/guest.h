@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the parts of the guest program share: the exporters, a buffer with its
+ * peers, and steps that either happen or end the run with its outcome.
+ */
+#ifndef GUEST_H
+#define GUEST_H
+
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <linux/dma-buf.h>
+
+#define PAGE		4096UL
+#define HUGE_PAGE	(512 * PAGE)
+#define FOUR_GIB	(1ULL << 32)
+#define PEERS_MAX	3
+#define CHECKS_MAX	8
+
+/* In PCI order: which devices the rig gives the guest. */
+enum device { B1, B2, D1, D2 };
+
+/* As in enum dma_data_direction: what the device does. */
+enum direction { BOTH, READS, WRITES };
+
+/* Who wrote a word: its top byte. The rest says where the word belongs. */
+enum writer { NOBODY = 0, OLD = 'o', CPU = 'c', DEVICE = 'd' };
+
+struct exporter {
+	const char *name;	/* in the results */
+	const char *node;
+	bool heap;		/* allocates, instead of taking memfds */
+};
+
+enum memory {
+	PAGES,		/* one memfd, 4 KiB pages above 4 GiB */
+	PART_LOW,	/* the first half of it below 4 GiB */
+	TWO_MEMFDS,	/* a list of four items, alternating */
+	SAME_TWICE,	/* a list of two items, both the same pages */
+	HUGE_PART,	/* part of one 2 MiB page */
+	HUGE_WHOLE,	/* two 2 MiB pages */
+};
+
+enum presence {
+	MAPPED,		/* attached and mapped before the steps begin */
+	LATE,		/* attached and mapped by a step */
+	IDLE,		/* attached, never mapped */
+};
+
+struct peer {
+	enum device device;
+	enum direction direction;
+	enum presence presence;
+};
+
+struct run;
+
+struct scenario {
+	const char *name;
+	const char *title;
+	bool design;		/* in the table of the stock kernels' faults */
+	enum memory memory;
+	bool untouched;		/* do not fill the buffer at first */
+	unsigned int peer_count;
+	struct peer peers[PEERS_MAX];
+	void (*steps)(struct run *r);
+};
+
+/* One reader's view of what one writer wrote. */
+struct check {
+	char reader[16];
+	char expected[64];
+	char seen[64];
+};
+
+/* One scenario with one exporter in one order of its peers. */
+struct run {
+	const struct exporter *exporter;
+	const struct scenario *scenario;
+	char step[48];		/* what is being done, for refusals */
+	unsigned int pages;
+	int memfds[2];
+	uint8_t *memory[2];	/* the memfds, mapped */
+	int dmabuf;
+	uint8_t *cpu;		/* the dma-buf, mapped */
+	int importer;
+	unsigned int peer_count;
+	struct peer peers[PEERS_MAX];
+	int attachment[PEERS_MAX];	/* -1: none */
+	bool mapped[PEERS_MAX];
+	unsigned int check_count;
+	struct check checks[CHECKS_MAX];
+	/* how it ended */
+	const char *outcome;
+	int error;
+	char detail[160];
+	jmp_buf end;
+};
+
+extern const struct scenario scenarios[];
+extern const unsigned int scenario_count;
+
+/* The result channel: one JSON object a line. */
+void emit(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Steps. Each returns only if it worked. */
+void refused(struct run *r, int error) __attribute__((noreturn));
+void broken(struct run *r, const char *format, ...)
+	__attribute__((format(printf, 2, 3), noreturn));
+void join(struct run *r, unsigned int peer);
+void map_peer(struct run *r, unsigned int peer);
+void unmap_peer(struct run *r, unsigned int peer);
+void leave(struct run *r, unsigned int peer);
+int try_sync(struct run *r, uint64_t flags);
+void begin(struct run *r, uint64_t access);
+void end(struct run *r, uint64_t access);
+void close_buffer(struct run *r);
+
+/*
+ * The whole-buffer steps touch three places of the buffer, its first, middle
+ * and last page; @half picks one of two neighbouring KiB in each.
+ */
+void device_write(struct run *r, unsigned int peer, unsigned int half);
+void device_check(struct run *r, unsigned int peer, unsigned int half,
+		  enum writer expected);
+void cpu_write(struct run *r, unsigned int half);
+void cpu_check(struct run *r, unsigned int half, enum writer expected);
+void memfd_write(struct run *r, unsigned int half);
+void memfd_check(struct run *r, unsigned int half, enum writer expected);
+
+/* The same for one piece of the buffer, in bytes that are multiples of 4. */
+void device_write_at(struct run *r, unsigned int peer, size_t at, size_t bytes);
+void device_check_at(struct run *r, unsigned int peer, size_t at, size_t bytes,
+		     enum writer expected);
+/* Late: the transfer happens half a second later, and a fence says so. */
+void device_write_late(struct run *r, unsigned int peer, size_t at,
+		       size_t bytes);
+void device_read_late(struct run *r, unsigned int peer, size_t at,
+		      size_t bytes);
+void device_check_late(struct run *r, unsigned int peer, size_t at,
+		       size_t bytes, enum writer expected);
+void cpu_write_at(struct run *r, size_t at, size_t bytes);
+void cpu_check_at(struct run *r, size_t at, size_t bytes,
+		  enum writer expected);
+void memfd_check_all(struct run *r, enum writer expected);
+
+void make_buffer(struct run *r);
+void drop_caches(void);
+
+int sealed_memfd(size_t bytes, unsigned int flags);
+
+int run_bench(const struct exporter *exporters, unsigned int count);
+
+#endif
