@@ -158,12 +158,14 @@ class Need:
         if self.program:
             return shutil.which(self.program) is not None
         if self.header:
+            if shutil.which("cc") is None:
+                return True     # cannot tell yet
             probe = ["cc", "-fsyntax-only", "-include", self.header,
                      "-x", "c", "/dev/null"]
         else:
             probe = [sys.executable, "-c", f"import {self.module}"]
-        return shutil.which(probe[0]) is not None and subprocess.run(
-            probe, capture_output=True, check=False).returncode == 0
+        return subprocess.run(probe, capture_output=True,
+                              check=False).returncode == 0
 
     def __str__(self) -> str:
         name = self.program or self.header or f"Python's {self.module}"
@@ -199,36 +201,39 @@ def as_root() -> list[str] | None:
     return None
 
 
-def apt_update() -> bool:
-    """Fetch the package lists. Return: whether that worked."""
+def apt_get(what: str, *arguments: str) -> bool:
+    """Run apt-get as root. Return: whether that was possible and worked."""
     root = as_root()
-    return root is not None and run(
-        "packages", [*root, "apt-get", "update"], LOGS / "apt.log",
-        append=True) == 0
+    return root is not None and shutil.which("apt-get") is not None and run(
+        what, [*root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get",
+               *arguments], LOGS / "apt.log", append=True) == 0
+
+
+def install(packages: list[str]) -> None:
+    """Install @packages."""
+    say("packages", f"installing {' '.join(packages)} through apt "
+        "(about a minute)")
+    command = ("packages", "install", "-y", "--no-install-recommends",
+               *packages)
+    if not apt_get(*command) and not (apt_get("packages", "update")
+                                      and apt_get(*command)):
+        raise Failure(f"apt could not install {' '.join(packages)}: is there "
+                      "a network, and is this Debian 12 or later? (its words: "
+                      f"{shown(LOGS / 'apt.log')})")
 
 
 def require(needs: Iterable[Need]) -> None:
     """Install what is missing of @needs, or say what that is and stop."""
+    needs = list(needs)
+    # Headers can only be looked for once there is a compiler.
+    for _ in range(2):
+        missing = [need for need in needs if not need.present()]
+        if not missing:
+            return
+        if as_root() is None or shutil.which("apt-get") is None:
+            break
+        install(sorted({need.package for need in missing}))
     missing = [need for need in needs if not need.present()]
-    if not missing:
-        return
-    packages = sorted({need.package for need in missing})
-    listed = ", ".join(map(str, missing))
-    root = as_root()
-    if root is None or shutil.which("apt-get") is None:
-        raise Failure(f"missing: {listed}. Install what is missing and try "
-                      "again.")
-    say("packages", f"installing {' '.join(packages)} through apt "
-        "(about a minute)")
-    command = [*root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get",
-               "install", "-y", "--no-install-recommends", *packages]
-    log = LOGS / "apt.log"
-    if run("packages", command, log, append=True) and not (
-            apt_update() and run("packages", command, log, append=True) == 0):
-        show_failure(log)
-        raise Failure(f"apt could not install {' '.join(packages)}: is there "
-                      "a network, and is this Debian 12 or later?")
-    missing = [need for need in missing if not need.present()]
     if missing:
-        raise Failure("still missing after the installation: "
-                      + ", ".join(map(str, missing)))
+        raise Failure(f"missing: {', '.join(map(str, missing))}. Install what "
+                      "is missing and try again.")

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fanout.host import (ARM64, BUILD, KERNEL_BUILD, LOGS, REPO, X86_64, Failure,
-                         Need, Totals, require, run, say, say_totals, show_failure)
+from fanout.host import (ARM64, BUILD, KERNEL_BUILD, LOGS, REPO, X86_64,
+                         Failure, Need, Totals, require, run, say, say_totals,
+                         show_failure)
 from fanout.logscan import complaints
 from fanout.tree import FARM
 
@@ -77,7 +78,8 @@ def cases(group: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
         yield from cases(sub, f"{prefix}{sub['name']}.")
 
 
-def judge(status: int, results: Path, console: Path) -> tuple[Totals, list[str]]:
+def judge(status: int, results: Path,
+          console: Path) -> tuple[Totals, list[str]]:
     """What a run amounts to: its totals, and what is wrong with it.
 
     The run as a whole counts as one more failure when the kernel complained,

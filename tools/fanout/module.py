@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from fanout.host import (BUILD, CACHE, KERNEL_BUILD, LOGS, REPO, SPARSE, Failure,
-                         Need, Totals, apt_update, environment, require, run,
-                         say, say_totals, show_failure, shown)
+from fanout.host import (BUILD, CACHE, KERNEL_BUILD, LOGS, REPO, SPARSE,
+                         Failure, Need, Totals, apt_get, environment, require,
+                         run, say, say_totals, show_failure, shown)
 from fanout.tree import fetch_packages, locked
 
 MODULE = BUILD / "module"
@@ -35,21 +35,26 @@ def _output(*command: str) -> str:
                           env=environment()).stdout
 
 
+def _architecture() -> str:
+    """Debian's name of this machine's architecture, amd64 if it has none."""
+    return _output("dpkg", "--print-architecture").strip() or "amd64"
+
+
 def _known_headers() -> str | None:
     """The newest headers package that apt knows."""
     return newest_headers(
         _output("apt-cache", "pkgnames", "linux-headers-6.12").split(),
-        _output("dpkg", "--print-architecture").strip())
+        _architecture())
 
 
-def _localise(unpacked: Path) -> None:
-    """Have the headers' Makefile find its common half where it was unpacked."""
+def _localise(unpacked: Path, final: Path) -> None:
+    """Have the headers' Makefile find its common half where it will be."""
     for makefile in unpacked.glob("usr/src/*/Makefile"):
         text = makefile.read_text()
         if text.startswith("include /usr/src/"):
             makefile.write_text(
                 text.replace("include /usr/src/",
-                             f"include {unpacked}/usr/src/", 1))
+                             f"include {final}/usr/src/", 1))
 
 
 def find_headers(kdir: str) -> Path:
@@ -64,27 +69,25 @@ def find_headers(kdir: str) -> Path:
                           "make modules_prepare there")
         return given
     with locked(CACHE) as cache:
+        cached = newest_headers(
+            (path.name for path in cache.iterdir()), _architecture())
         package = _known_headers()
-        cached = sorted(cache.glob("linux-headers-6.12.*"),
-                        key=os.path.getmtime)
-        if package is None and not cached:
-            say("headers", "fetching the package lists")
-            apt_update()
+        if package is None and cached is None:
+            apt_get("package lists", "update")
             package = _known_headers()
-        if package is None and not cached:
-            raise Failure("apt knows no linux-headers-6.12: give the headers "
-                          "of a 6.12 or later kernel with KDIR=")
-        if package and not (cache / package).is_dir():
-            say("headers", f"downloading {package} (17 MB)")
-            common = [word for word in
-                      _output("apt-cache", "depends", package).split()
-                      if word.startswith(("linux-headers-", "linux-kbuild-"))]
-            partial = cache / f"{package}.partial"
-            shutil.rmtree(partial, ignore_errors=True)
-            fetch_packages(sorted({package, *common}), partial)
-            partial.rename(cache / package)
-            _localise(cache / package)
-        name = package or cached[-1].name
+        name = package or cached
+        if name is None:
+            raise Failure("apt has no headers of a 6.12 kernel: give those of "
+                          "a 6.12 or later kernel with KDIR=")
+        if not (cache / name).is_dir():
+            say("headers", f"downloading {name} (17 MB)")
+            partial = cache / f"{name}.partial"
+            fetch_packages([name, *(
+                word for word in _output("apt-cache", "depends", name).split()
+                if word.startswith(("linux-headers-", "linux-kbuild-"))
+                and word != name)], partial)
+            _localise(partial, cache / name)
+            partial.rename(cache / name)
         return cache / name / "usr/src" / name
 
 

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fanout.host import (BUILD, CACHE, LOGS, REPO, UNPACK, Failure, apt_update,
-                         require, run, say, show_failure)
+from fanout.host import (BUILD, CACHE, LOGS, REPO, UNPACK, Failure, apt_get,
+                         require, run, say, show_failure, shown)
 
 OLDEST = (6, 12)
 FARM = BUILD / "linux"
@@ -86,27 +86,23 @@ def candidate_version(package: str) -> str | None:
     """The version of @package that apt would fetch now, None if none."""
     if shutil.which("apt-cache") is None:
         return None
-    shown = subprocess.run(["apt-cache", "show", "--no-all-versions", package],
-                           capture_output=True, text=True, check=False).stdout
-    match = re.search(r"^Version: (\S+)", shown, re.MULTILINE)
+    text = subprocess.run(["apt-cache", "show", "--no-all-versions", package],
+                          capture_output=True, text=True, check=False).stdout
+    match = re.search(r"^Version: (\S+)", text, re.MULTILINE)
     return match[1] if match else None
 
 
 def fetch_packages(packages: list[str], target: Path) -> None:
-    """Download @packages through apt and unpack them, uninstalled, to @target."""
+    """Download @packages through apt and unpack them, not installed."""
     require(UNPACK)
-    if shutil.which("apt-get") is None:
-        raise Failure(f"no apt here to download {' '.join(packages)} with; "
-                      "give a kernel tree with KTREE=/path/to/linux "
-                      "(for make module: headers with KDIR=)")
+    shutil.rmtree(target, ignore_errors=True)
     downloads = target / "downloads"
     downloads.mkdir(parents=True)
     log = LOGS / "apt.log"
     if run("download", ["apt-get", "download", *packages], log, cwd=downloads,
            append=True):
-        show_failure(log)
         raise Failure(f"apt could not download {' '.join(packages)}: is there "
-                      "a network?")
+                      f"a network? (its words: {shown(log)})")
     for package in sorted(downloads.glob("*.deb")):
         if run("unpack", ["dpkg", "-x", package, target], log, append=True):
             show_failure(log)
@@ -124,7 +120,6 @@ def _cached_trees() -> list[KernelTree]:
 def _unpack_source(cache: Path, release: str) -> None:
     """Put linux-@release into @cache; it appears there only when complete."""
     partial = cache / f"linux-{release}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
     fetch_packages([PACKAGE], partial)
     tarball = next(partial.glob("usr/src/*.tar.xz"))
     unpacked = partial / "unpacked"
@@ -140,18 +135,17 @@ def _unpack_source(cache: Path, release: str) -> None:
 
 
 def newest_tree() -> KernelTree:
-    """The newest source package's tree, downloaded if it is not in the cache."""
+    """The newest source package's tree, downloaded unless it was before."""
     with locked(CACHE) as cache:
         cached = _cached_trees()
         version = candidate_version(PACKAGE)
         if version is None and not cached:
-            say("kernel tree", "fetching the package lists")
-            apt_update()
+            apt_get("package lists", "update")
             version = candidate_version(PACKAGE)
         if version is None and not cached:
-            raise Failure(f"apt knows no {PACKAGE}, and {cache} has no kernel "
-                          "tree yet. Connect to the network and run apt-get "
-                          "update, or use KTREE=/path/to/linux.")
+            raise Failure(f"apt has no {PACKAGE}, and {cache} no kernel tree. "
+                          "Give one with KTREE=/path/to/linux, or try again "
+                          "with a network, after apt-get update.")
         release = version.split("-")[0] if version else cached[-1].release
         if all(tree.release != release for tree in cached):
             say("kernel tree", f"downloading and unpacking linux {release} "
@@ -176,7 +170,7 @@ def _generated(source: Path) -> set[str]:
 
 
 def farm_layout(source: Path, repo: Path) -> dict[str, Path | bytes]:
-    """What the farm holds: for each path a link's target or a file's content."""
+    """What the farm holds: for each path a link's target or file's content."""
     dma_buf = source / "drivers/dma-buf"
     kconfig = (dma_buf / "Kconfig").read_text()
     makefile = (dma_buf / "Makefile").read_text()

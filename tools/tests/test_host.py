@@ -44,7 +44,7 @@ class Packages(unittest.TestCase):
                 mock.patch.object(tree, "CACHE", Path(empty)), \
                 mock.patch.object(tree, "candidate_version",
                                   return_value=None), \
-                mock.patch.object(tree, "apt_update", return_value=False), \
+                mock.patch.object(tree, "apt_get", return_value=False), \
                 contextlib.redirect_stdout(io.StringIO()), \
                 self.assertRaises(host.Failure) as caught:
             tree.newest_tree()
