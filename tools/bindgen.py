@@ -650,10 +650,25 @@ static void put_result(struct seq_buf *s, long n)
 
 static void put_attrs(struct seq_buf *s, unsigned long attrs)
 {
-	if (attrs == DMA_ATTR_SKIP_CPU_SYNC)
-		seq_buf_puts(s, "SKIP_CPU_SYNC");
-	else
-		seq_buf_printf(s, "%#lx", attrs);
+	static const struct {
+		unsigned long bit;
+		const char *name;
+	} known[] = {
+		{ DMA_ATTR_SKIP_CPU_SYNC, "SKIP_CPU_SYNC" },
+		{ DMA_ATTR_NO_WARN, "NO_WARN" },
+	};
+	const char *before = "";
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(known); i++) {
+		if (!(attrs & known[i].bit))
+			continue;
+		seq_buf_printf(s, "%s%s", before, known[i].name);
+		attrs &= ~known[i].bit;
+		before = "|";
+	}
+	if (attrs || !*before)
+		seq_buf_printf(s, "%s%#lx", before, attrs);
 }
 """
 
