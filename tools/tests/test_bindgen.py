@@ -14,6 +14,7 @@ import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -216,6 +217,12 @@ class Generator(unittest.TestCase):
         self.assertEqual(status, 1)
         self.assertIn("-static void put_figure(", said)
 
+    def test_a_wrapper_that_costs_something_fails_the_check(self) -> None:
+        with mock.patch.object(bindgen, "cost", return_value="+ nop\n"):
+            status, said = self.tree.run("--check")
+        self.assertEqual(status, 1)
+        self.assertIn("+ nop\n\nA wrapper costs something", said)
+
     def test_a_missing_file_is_shown(self) -> None:
         (self.tree.out / "kunit/shim.h").unlink()
         status, said = self.tree.run("--check")
@@ -238,7 +245,7 @@ class Generator(unittest.TestCase):
 
     def test_a_header_that_does_not_parse_is_an_error(self) -> None:
         self.tree.header(HEADER + "#include <linux/nowhere.h>\n")
-        status, said = self.tree.run("--check")
+        status, said = self.tree.run()
         self.assertEqual(status, 2)
         self.assertIn("linux/nowhere.h", said)
 
