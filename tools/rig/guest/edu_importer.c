@@ -20,7 +20,6 @@
 #include <linux/pci.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
-#include <linux/version.h>
 #include <linux/workqueue.h>
 
 #include "edu_importer.h"
@@ -44,14 +43,14 @@ MODULE_PARM_DESC(mask_bits, "DMA mask of each device, in PCI order; the device c
  * struct edu - one device
  * @dev: for the DMA API
  * @bar: its registers
- * @lock: one transfer at a time
+ * @lock: held over a transfer
  * @staging: memory the device reaches, on the way to or from its own
  * @staging_dma: where the device sees @staging
  */
 struct edu {
 	struct device *dev;
 	void __iomem *bar;
-	struct mutex lock;
+	struct mutex lock; /* one transfer at a time */
 	void *staging;
 	dma_addr_t staging_dma;
 };
@@ -86,7 +85,7 @@ struct edu_attachment {
  * @slots: by attachment number, allocated when first used
  */
 struct edu_file {
-	struct mutex lock;
+	struct mutex lock; /* one call at a time */
 	struct edu_attachment *slots[EDU_ATTACHMENTS_MAX];
 };
 
@@ -623,8 +622,4 @@ module_exit(edu_exit);
 
 MODULE_DESCRIPTION("dma-buf importer for QEMU's edu device, one step at a time");
 MODULE_LICENSE("GPL");
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
-MODULE_IMPORT_NS("DMA_BUF");
-#else
 MODULE_IMPORT_NS(DMA_BUF);
-#endif

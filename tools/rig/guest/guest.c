@@ -31,10 +31,11 @@
 #define BUFFER_PAGES	64
 #define PIECE		1024
 #define LATE_MS		500
+#define DROP_CACHES	"/proc/sys/vm/drop_caches"
 
 /* Node 0 is the memory below 4 GiB, node 1 what lies above. */
-#define LOW_NODE	(1UL << 0)
-#define HIGH_NODE	(1UL << 1)
+#define LOW_NODE	1UL
+#define HIGH_NODE	2UL
 
 static const struct exporter all_exporters[] = {
 	{ "stock", "/dev/udmabuf", false },
@@ -79,18 +80,13 @@ void emit(const char *format, ...)
 /*
  * Outcomes.
  */
-static void finish(struct run *r, const char *outcome) __attribute__((noreturn));
-
-static void finish(struct run *r, const char *outcome)
+static void __noreturn finish(struct run *r, const char *outcome)
 {
 	r->outcome = outcome;
 	longjmp(r->end, 1);
 }
 
-static void step(struct run *r, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void step(struct run *r, const char *format, ...)
+static void __printf(2, 3) step(struct run *r, const char *format, ...)
 {
 	va_list args;
 
@@ -118,12 +114,12 @@ void broken(struct run *r, const char *format, ...)
 /*
  * Data: every word says who wrote it and where it belongs.
  */
-static uint32_t word(enum writer writer, size_t at)
+static __u32 word(enum writer writer, size_t at)
 {
-	return (uint32_t)writer << 24 | (at / 4 & 0xffffff);
+	return (__u32)writer << 24 | (at / 4 & 0xffffff);
 }
 
-static const char *writer_name(uint32_t value)
+static const char *writer_name(__u32 value)
 {
 	switch (value >> 24) {
 	case OLD:
@@ -138,14 +134,14 @@ static const char *writer_name(uint32_t value)
 
 static void fill(void *memory, size_t at, size_t bytes, enum writer writer)
 {
-	uint32_t *words = memory;
+	__u32 *words = memory;
 	size_t i;
 
 	for (i = 0; i < bytes / 4; i++)
 		words[i] = word(writer, at + 4 * i);
 }
 
-static void describe(char *text, size_t size, uint32_t seen, size_t at)
+static void describe(char *text, size_t size, __u32 seen, size_t at)
 {
 	const char *name = writer_name(seen);
 
@@ -163,7 +159,7 @@ static void describe(char *text, size_t size, uint32_t seen, size_t at)
 static void check(struct run *r, const char *reader, const void *memory,
 		  size_t at, size_t bytes, enum writer expected)
 {
-	const uint32_t *words = memory;
+	const __u32 *words = memory;
 	size_t i, wrong = 0, first = 0;
 	struct check *c, *last;
 
@@ -212,7 +208,7 @@ static void attach_peer(struct run *r, unsigned int peer)
 	r->attachment[peer] = req.attachment;
 }
 
-static uint64_t device_address(struct run *r, int attachment, size_t at)
+static __u64 device_address(struct run *r, int attachment, size_t at)
 {
 	struct edu_address where = { .attachment = attachment, .offset = at };
 
@@ -226,10 +222,11 @@ static uint64_t device_address(struct run *r, int attachment, size_t at)
 static void check_address(struct run *r, int attachment, enum device device,
 			  size_t at, bool low_memory)
 {
-	uint64_t address = device_address(r, attachment, at);
+	__u64 address = device_address(r, attachment, at);
 	bool low = device == B1 || device == B2 || low_memory || all_bounced;
+	bool high = address >= FOUR_GIB;
 
-	if (low != (address < FOUR_GIB))
+	if (low == high)
 		broken(r, "%s sees byte %zu at 0x%llx", device_names[device],
 		       at, (unsigned long long)address);
 }
@@ -295,13 +292,13 @@ static void transfer(struct run *r, unsigned int peer, unsigned long request,
 	};
 
 	if (ioctl(r->importer, request, &req))
-		broken(r, "transfer of %s at byte %zu: %s", peer_name(r, peer),
+		broken(r, "%s cannot move byte %zu: %s", peer_name(r, peer),
 		       at, strerror(errno));
 }
 
 void device_write_at(struct run *r, unsigned int peer, size_t at, size_t bytes)
 {
-	uint32_t data[PIECE / 4];
+	__u32 data[PIECE / 4];
 
 	fill(data, at, bytes, DEVICE);
 	transfer(r, peer, EDU_WRITE, at, bytes, data, 0);
@@ -310,7 +307,7 @@ void device_write_at(struct run *r, unsigned int peer, size_t at, size_t bytes)
 void device_check_at(struct run *r, unsigned int peer, size_t at, size_t bytes,
 		     enum writer expected)
 {
-	uint32_t data[PIECE / 4] = { 0 };
+	__u32 data[PIECE / 4] = { 0 };
 
 	transfer(r, peer, EDU_READ, at, bytes, data, 0);
 	check(r, peer_name(r, peer), data, at, bytes, expected);
@@ -319,7 +316,7 @@ void device_check_at(struct run *r, unsigned int peer, size_t at, size_t bytes,
 void device_write_late(struct run *r, unsigned int peer, size_t at,
 		       size_t bytes)
 {
-	uint32_t data[PIECE / 4];
+	__u32 data[PIECE / 4];
 
 	fill(data, at, bytes, DEVICE);
 	transfer(r, peer, EDU_WRITE, at, bytes, data, LATE_MS);
@@ -327,7 +324,7 @@ void device_write_late(struct run *r, unsigned int peer, size_t at,
 
 void device_read_late(struct run *r, unsigned int peer, size_t at, size_t bytes)
 {
-	uint32_t data[PIECE / 4];
+	__u32 data[PIECE / 4];
 
 	transfer(r, peer, EDU_READ, at, bytes, data, LATE_MS);
 }
@@ -335,7 +332,7 @@ void device_read_late(struct run *r, unsigned int peer, size_t at, size_t bytes)
 void device_check_late(struct run *r, unsigned int peer, size_t at,
 		       size_t bytes, enum writer expected)
 {
-	uint32_t data[PIECE / 4] = { 0 };
+	__u32 data[PIECE / 4] = { 0 };
 
 	transfer(r, peer, EDU_FETCH, at, bytes, data, 0);
 	check(r, peer_name(r, peer), data, at, bytes, expected);
@@ -344,27 +341,27 @@ void device_check_late(struct run *r, unsigned int peer, size_t at,
 /*
  * Steps of the CPU.
  */
-int try_sync(struct run *r, uint64_t flags)
+int try_sync(struct run *r, __u64 flags)
 {
 	struct dma_buf_sync req = { .flags = flags };
 
 	return ioctl(r->dmabuf, DMA_BUF_IOCTL_SYNC, &req) ? errno : 0;
 }
 
-void begin(struct run *r, uint64_t access)
+void begin(struct run *r, __u64 access)
 {
 	int error = try_sync(r, access | DMA_BUF_SYNC_START);
 
-	step(r, "begin of a CPU access");
+	step(r, "SYNC_START");
 	if (error)
 		refused(r, error);
 }
 
-void end(struct run *r, uint64_t access)
+void end(struct run *r, __u64 access)
 {
 	int error = try_sync(r, access | DMA_BUF_SYNC_END);
 
-	step(r, "end of a CPU access");
+	step(r, "SYNC_END");
 	if (error)
 		refused(r, error);
 }
@@ -380,7 +377,7 @@ void cpu_check_at(struct run *r, size_t at, size_t bytes, enum writer expected)
 }
 
 /* Where byte @at of the buffer lies in its memfds. */
-static uint8_t *memfd_at(struct run *r, size_t at)
+static __u8 *memfd_at(struct run *r, size_t at)
 {
 	const size_t quarter = r->pages * PAGE / 4;
 
@@ -469,7 +466,7 @@ void memfd_check_all(struct run *r, enum writer expected)
 	unsigned int page, lost = 0;
 
 	for (page = 0; page < r->pages; page++)
-		lost += *(uint32_t *)memfd_at(r, page * PAGE) !=
+		lost += *(__u32 *)memfd_at(r, page * PAGE) !=
 			word(expected, page * PAGE);
 	if (lost) {
 		snprintf(r->checks[0].reader, sizeof(r->checks[0].reader),
@@ -653,7 +650,7 @@ static int write_file(const char *path, const char *text)
 void drop_caches(void)
 {
 	sync();
-	write_file("/proc/sys/vm/drop_caches", "1");
+	write_file(DROP_CACHES, "1");
 }
 
 /*
@@ -699,18 +696,25 @@ static void set_peers(struct run *r)
 
 static void report(struct run *r, const char *order)
 {
-	char checks[4096] = "";
+	char checks[4096] = "", name[128], end[512];
+	const struct check *c;
 	size_t used = 0;
-	unsigned int i;
 
-	for (i = 0; i < r->check_count; i++)
+	for (c = r->checks; c < r->checks + r->check_count; c++) {
 		used += snprintf(checks + used, sizeof(checks) - used,
-				 "%s{\"reader\": \"%s\", \"expected\": \"%s\", \"seen\": \"%s\"}",
-				 i ? ", " : "", r->checks[i].reader,
-				 r->checks[i].expected, r->checks[i].seen);
-	emit("{\"run\": \"%s\", \"exporter\": \"%s\", \"order\": %s, \"outcome\": \"%s\", \"step\": \"%s\", \"errno\": %d, \"detail\": \"%s\", \"checks\": [%s]}",
-	     r->scenario->name, r->exporter->name, order, r->outcome,
-	     r->error ? r->step : "", r->error, r->detail, checks);
+				 "%s{\"reader\": \"%s\", ",
+				 used ? ", " : "", c->reader);
+		used += snprintf(checks + used, sizeof(checks) - used,
+				 "\"expected\": \"%s\", \"seen\": \"%s\"}",
+				 c->expected, c->seen);
+	}
+	snprintf(end, sizeof(end),
+		 "\"step\": \"%s\", \"errno\": %d, \"detail\": \"%s\"",
+		 r->error ? r->step : "", r->error, r->detail);
+	snprintf(name, sizeof(name), "\"run\": \"%s\", \"exporter\": \"%s\"",
+		 r->scenario->name, r->exporter->name);
+	emit("{%s, \"order\": %s, \"outcome\": \"%s\", %s, \"checks\": [%s]}",
+	     name, order, r->outcome, end, checks);
 }
 
 static void run_order(struct run *r, const unsigned int *order,
@@ -907,8 +911,7 @@ static void run_demo(const struct exporter *exporters, unsigned int count)
 
 int main(void)
 {
-	struct exporter exporters[sizeof(all_exporters) /
-				  sizeof(all_exporters[0])];
+	struct exporter exporters[ARRAY_SIZE(all_exporters)];
 	const char *wanted = getenv("RIG_EXPORTERS") ?: "stock,heap,fanout";
 	const char *mode = getenv("RIG_MODE") ?: "demo";
 	unsigned long high = HIGH_NODE;
@@ -918,11 +921,11 @@ int main(void)
 
 	if (set_up(getenv("RIG_PORT") ?: "/dev/ttyS1"))
 		goto off;
-	all_bounced = getenv("RIG_ALL_BOUNCED") != NULL;
+	all_bounced = getenv("RIG_ALL_BOUNCED");
 	uname(&system);
 	emit("{\"kernel\": \"%s\", \"version\": \"%s\"}", system.release,
 	     system.version);
-	for (i = 0; i < sizeof(all_exporters) / sizeof(all_exporters[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(all_exporters); i++)
 		if (strstr(wanted, all_exporters[i].name))
 			exporters[count++] = all_exporters[i];
 	if (syscall(SYS_set_mempolicy, MPOL_BIND, &high, sizeof(high) * 8)) {

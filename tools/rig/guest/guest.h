@@ -9,14 +9,16 @@
 #include <setjmp.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <sys/types.h>
 
 #include <linux/dma-buf.h>
+#include <linux/types.h>
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
 #define PAGE		4096UL
 #define HUGE_PAGE	(512 * PAGE)
-#define FOUR_GIB	(1ULL << 32)
+#define FOUR_GIB	0x100000000ULL
 #define PEERS_MAX	3
 #define CHECKS_MAX	8
 
@@ -83,9 +85,9 @@ struct run {
 	char step[48];		/* what is being done, for refusals */
 	unsigned int pages;
 	int memfds[2];
-	uint8_t *memory[2];	/* the memfds, mapped */
+	__u8 *memory[2];	/* the memfds, mapped */
 	int dmabuf;
-	uint8_t *cpu;		/* the dma-buf, mapped */
+	__u8 *cpu;		/* the dma-buf, mapped */
 	int importer;
 	unsigned int peer_count;
 	struct peer peers[PEERS_MAX];
@@ -104,19 +106,18 @@ extern const struct scenario scenarios[];
 extern const unsigned int scenario_count;
 
 /* The result channel: one JSON object a line. */
-void emit(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void __printf(1, 2) emit(const char *format, ...);
 
 /* Steps. Each returns only if it worked. */
-void refused(struct run *r, int error) __attribute__((noreturn));
-void broken(struct run *r, const char *format, ...)
-	__attribute__((format(printf, 2, 3), noreturn));
+void __noreturn refused(struct run *r, int error);
+void __noreturn __printf(2, 3) broken(struct run *r, const char *format, ...);
 void join(struct run *r, unsigned int peer);
 void map_peer(struct run *r, unsigned int peer);
 void unmap_peer(struct run *r, unsigned int peer);
 void leave(struct run *r, unsigned int peer);
-int try_sync(struct run *r, uint64_t flags);
-void begin(struct run *r, uint64_t access);
-void end(struct run *r, uint64_t access);
+int try_sync(struct run *r, __u64 flags);
+void begin(struct run *r, __u64 access);
+void end(struct run *r, __u64 access);
 void close_buffer(struct run *r);
 
 /*

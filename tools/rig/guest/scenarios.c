@@ -291,7 +291,7 @@ static void on_alarm(int signal)
  * A signal hits the SYNC call while it waits for the device's fence. With
  * SA_RESTART the kernel calls again by itself, without it the caller does.
  */
-static void interrupted_begin(struct run *r, uint64_t access, int flags)
+static void interrupted_begin(struct run *r, __u64 access, int flags)
 {
 	struct itimerval soon = { .it_value = { .tv_usec = 100000 } };
 	struct sigaction action = { .sa_handler = on_alarm, .sa_flags = flags };
@@ -502,4 +502,4 @@ const struct scenario scenarios[] = {
 	  .steps = reclaimed_device },
 };
 
-const unsigned int scenario_count = sizeof(scenarios) / sizeof(scenarios[0]);
+const unsigned int scenario_count = ARRAY_SIZE(scenarios);

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Real DMA on a real kernel in QEMU: who sees what, and what it costs."""
+
+import argparse
+import signal
+import sys
+import time
+from contextlib import redirect_stdout
+from pathlib import Path
+
+from fanout.host import (BUILD, Failure, Totals, colour, require, say, shown)
+from rig import kernel, machine, results
+
+# The kernel's selftest wants 1024 huge pages, two scenarios want their own.
+HUGE_PAGES = "hugepages=1:1100"
+SCENARIO = '{"scenario"'
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The command line as options."""
+    parser = argparse.ArgumentParser(prog="rig", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text)
+
+    demo = add("demo", "play every scenario on the stock exporters and ours")
+    demo.add_argument("--json", action="store_true",
+                      help="print JSON instead of the table")
+    demo.add_argument("--all-bounced", action="store_true",
+                      help="bounce every device (swiotlb=force)")
+    demo.add_argument("--debug", action="store_true",
+                      help="ours only, on a kernel with KASAN, lockdep and "
+                      "DMA API debugging, built from source (10 minutes)")
+    picture = add("picture", "draw what a demo or bench run wrote as JSON")
+    picture.add_argument("json", type=Path, metavar="JSON")
+    picture.add_argument("out", type=Path, metavar="OUT.svg")
+    return parser.parse_args(arguments)
+
+
+def demo(options: argparse.Namespace) -> tuple[Totals, str]:
+    """Play the scenarios and show the table. Return: totals, and the JSON."""
+    start = time.monotonic()
+    require(kernel.TOOLS)
+    guest = kernel.debug_kernel() if options.debug else kernel.stock_kernel()
+    archive = kernel.initramfs(guest)
+    name = "demo" + ("-debug" if options.debug else "") + \
+        ("-all-bounced" if options.all_bounced else "")
+    arguments = [HUGE_PAGES]
+    if options.all_bounced:
+        arguments += ["swiotlb=force", "RIG_ALL_BOUNCED=1"]
+    if options.debug:
+        arguments += ["RIG_EXPORTERS=fanout", "dma_debug_entries=262144"]
+    say(name, f"booting linux {guest.release} in QEMU, "
+        f"{'2 to 4 minutes' if options.debug else 'half a minute'}")
+    lines = machine.run_guest(
+        machine.Boot(name, guest, archive, tuple(arguments),
+                     cpus=2 if options.debug else 1,
+                     silence=180 if options.debug else 60,
+                     total=1200 if options.debug else 300),
+        lambda text: f"{text.count(SCENARIO)} scenarios")
+    report = results.parse(lines)
+    verdict = results.verdicts(report, options.all_bounced)
+    text = results.as_json(report, verdict, time.monotonic() - start)
+    out = BUILD / f"rig/{name}.json"
+    out.write_text(text)
+    if not options.json:
+        print("\n".join(("", *results.table(report), "")))
+    for good, what in verdict:
+        print(colour("ok    " if good else "FAILED", 32 if good else 31), what)
+    print(f"{shown(out)} has all of it; {time.monotonic() - start:.0f} s\n")
+    return results.totals(report, verdict), text
+
+
+def main() -> int:
+    """Return: 0 if all is right, 1 if not, 2 if it could not be tried."""
+    options = parse(sys.argv[1:])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        if options.command == "demo":
+            # Only the JSON itself goes to standard output.
+            with redirect_stdout(sys.stderr if options.json else sys.stdout):
+                totals, text = demo(options)
+            if options.json:
+                print(text, end="")
+        else:
+            return 0
+    except Failure as failure:
+        print(colour(f"error: {failure}", 31), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    print(totals, file=sys.stderr if options.json else sys.stdout)
+    return 1 if totals.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

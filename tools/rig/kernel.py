@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the guest boots: a kernel, and an initramfs made for it.
+
+The stock kernel is Debian's newest 6.12 image, unpacked beside the headers
+that `make module` uses. The debug kernel is built from the source package.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from fanout.host import (BUILD, CACHE, KERNEL_BUILD, LOGS, REPO, Failure, Need,
+                         environment, require, run, say, show_failure)
+from fanout.module import find_headers
+from fanout.tree import KernelTree, fetch_packages, locked, newest_tree
+
+RIG = BUILD / "rig"
+GUEST = REPO / "tools/rig/guest"
+SELFTEST = "tools/testing/selftests/drivers/dma-buf/udmabuf.c"
+IMPORTER = "edu_importer.ko"
+DRIVER = "udmabuf_fanout.ko"
+
+TOOLS = (*KERNEL_BUILD, Need("cpio", program="cpio"),
+         Need("qemu-system-x86", program="qemu-system-x86_64"))
+
+# What the kernel has for attributes and user space has not.
+_GUEST_FLAGS = ("-static", "-O2", "-Wall", "-Wextra", "-Werror",
+                "-Wno-missing-field-initializers", "-D_GNU_SOURCE",
+                "-D__printf(a,b)=__attribute__((__format__(printf,a,b)))",
+                "-D__noreturn=__attribute__((__noreturn__))")
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A bootable kernel and the folder that modules for it are built in."""
+
+    name: str           # of its folder in build/rig
+    image: Path
+    headers: Path
+    release: str
+
+
+def _logged(what: str, command: list[str | Path], log: Path,
+            failure: str) -> None:
+    """Run @command; if it fails, show why and stop with @failure."""
+    if run(what, command, log, append=True):
+        show_failure(log)
+        raise Failure(failure)
+
+
+def _image_packages(release: str) -> list[str]:
+    """The packages that may hold the image for @release, the best one first."""
+    return [f"linux-image-{release}", f"linux-image-{release}-unsigned"]
+
+
+def _available(package: str) -> bool:
+    """Whether apt can download @package."""
+    return subprocess.run(["apt-cache", "show", package], capture_output=True,
+                          check=False).returncode == 0
+
+
+def stock_kernel() -> Kernel:
+    """The newest 6.12 image of the archive, downloaded and unpacked."""
+    headers = find_headers("")
+    release = headers.name.removeprefix("linux-headers-")
+    with locked(CACHE) as cache:
+        image = cache / f"linux-image-{release}"
+        if not image.is_dir():
+            package = next(filter(_available, _image_packages(release)), None)
+            if package is None:
+                raise Failure(
+                    f"apt has the headers for {release} but no kernel image "
+                    "for it: run apt-get update, then make clean, and try "
+                    "again")
+            say("guest kernel", f"downloading {package} (105 MB)")
+            partial = cache / f"linux-image-{release}.partial"
+            shutil.rmtree(partial, ignore_errors=True)
+            fetch_packages([package], partial)
+            partial.rename(image)
+    return Kernel("stock", image / f"boot/vmlinuz-{release}", headers, release)
+
+
+def debug_kernel() -> Kernel:
+    """The source package's kernel with KASAN, lockdep and DMA API debugging."""
+    tree = newest_tree()
+    build = RIG / "debug-kernel"
+    built_from = build / "include/config/kernel.release"
+    if built_from.is_file() and \
+            not built_from.read_text().startswith(tree.release):
+        shutil.rmtree(build)
+    build.mkdir(parents=True, exist_ok=True)
+    log = LOGS / "rig-debug-kernel.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("")
+    make: list[str | Path] = ["make", "-C", tree.path, f"O={build}",
+                              "ARCH=x86_64", f"-j{os.cpu_count()}"]
+    fragment = GUEST / "debug.config"
+    config = build / ".config"
+    if not config.is_file() or \
+            config.stat().st_mtime < fragment.stat().st_mtime:
+        failure = "the debug kernel could not be configured"
+        _logged("configure", [*make, "tinyconfig"], log, failure)
+        _logged("configure", [tree.path / "scripts/kconfig/merge_config.sh",
+                              "-m", "-O", build, config, fragment],
+                log, failure)
+        _logged("configure", [*make, "olddefconfig"], log, failure)
+    lost = sorted(set(wanted_options(fragment.read_text()))
+                  - set(config.read_text().splitlines()))
+    if lost:
+        raise Failure(f"the debug kernel cannot have {', '.join(lost)}: "
+                      f"{fragment.name} needs a change")
+    say("debug kernel", "building" if built_from.is_file() else
+        "building it, about 10 minutes on 2 cores")
+    _logged("debug kernel", [*make, "bzImage", "modules"], log,
+            "the debug kernel could not be built")
+    return Kernel("debug", build / "arch/x86/boot/bzImage", build,
+                  built_from.read_text().strip())
+
+
+def wanted_options(fragment: str) -> list[str]:
+    """The options that a configuration fragment sets."""
+    return re.findall(r"^CONFIG_\w+=.*$", fragment, re.MULTILINE)
+
+
+def _copy_changed(source: Path, target: Path) -> None:
+    """Copy the sources in @source; what has not changed keeps its time."""
+    target.mkdir(parents=True, exist_ok=True)
+    wanted = {path.relative_to(source): path for path in source.rglob("*")
+              if path.suffix in (".c", ".h") or path.name == "Makefile"}
+    for relative, path in wanted.items():
+        copy = target / relative
+        if not copy.is_file() or copy.read_bytes() != path.read_bytes():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes())
+
+
+def _build_modules(kernel: Kernel, log: Path) -> list[Path]:
+    """The importer and the driver as modules for @kernel."""
+    build = RIG / kernel.name / "modules"
+    _copy_changed(REPO / "driver", build / "driver")
+    _copy_changed(GUEST, build / "importer")
+    (build / "importer/Makefile").write_text("obj-m := edu_importer.o\n")
+    (build / "Kbuild").write_text("obj-m += driver/ importer/\n")
+    variables = kernel.headers / ".kernelvariables"
+    if variables.is_file() and (gcc := re.search(r"gcc-\d+",
+                                                 variables.read_text())):
+        require([Need(gcc[0], program=gcc[0])])
+    _logged("modules", ["make", "-C", kernel.headers, f"M={build}",
+                        f"-j{os.cpu_count()}", "CONFIG_UDMABUF_FANOUT=m",
+                        "modules"], log,
+            "the guest's modules could not be built")
+    return [build / "driver" / DRIVER, build / "importer" / IMPORTER]
+
+
+def initramfs(kernel: Kernel) -> Path:
+    """Build what the guest runs for @kernel and pack it."""
+    log = LOGS / f"rig-{kernel.name}-build.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("")
+    root = RIG / kernel.name / "root"
+    root.mkdir(parents=True, exist_ok=True)
+    for module in _build_modules(kernel, log):
+        _logged("modules", ["objcopy", "-g", module, root / module.name], log,
+                "a module could not be stripped")
+    _logged("guest", ["gcc", *_GUEST_FLAGS, "-o", root / "init",
+                      *sorted(GUEST.glob("[gsb]*.c"))], log,
+            "the guest program could not be built")
+    tree: KernelTree = newest_tree()
+    _logged("selftest", ["gcc", "-static", "-O2", "-o", root / "selftest",
+                         tree.path / SELFTEST], log,
+            "the kernel's selftest could not be built")
+    archive = RIG / kernel.name / "initramfs"
+    with archive.open("wb") as out, log.open("a") as errors:
+        packed = subprocess.run(
+            ["cpio", "-o", "-H", "newc", "--quiet"], cwd=root, stdout=out,
+            stderr=errors, env=environment(), check=False,
+            input="".join(f"{path.name}\n" for path in sorted(root.iterdir()))
+            .encode())
+    if packed.returncode:
+        show_failure(log)
+        raise Failure("cpio could not pack the initramfs")
+    return archive

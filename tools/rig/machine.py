@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Boots a guest in QEMU and brings back what it says."""
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fanout.host import LOGS, Failure, relevant, shown
+from fanout.logscan import complaints
+from rig.kernel import Kernel
+
+# Bounced, bounced, direct, direct: what the guest program expects. Memory
+# below 4 GiB is a node of its own, so that it can choose.
+_DEVICES = (0xffffffff, 0xffffffff, 0xffffffffffffffff, 0xffffffffffffffff)
+_NODES = (("low", 2), ("high", 4))
+# What a run was seen to touch, with what QEMU itself needs.
+HOST_MEMORY_MB = 3500
+# edu says so on its standard output when it cannot reach an address.
+_CLAMPED = re.compile(r"EDU: clamping DMA")
+
+
+@dataclass(frozen=True)
+class Boot:
+    """One boot: which kernel, what it is told, how patient we are."""
+
+    name: str                       # of its logs
+    kernel: Kernel
+    initramfs: Path
+    arguments: tuple[str, ...]      # for the kernel and, as VAR=value, init
+    cpus: int = 1
+    silence: int = 60               # seconds without a word before it hangs
+    total: int = 600                # seconds
+
+
+def available_memory_mb() -> int:
+    """How much memory the host can give away, in MB."""
+    with open("/proc/meminfo", encoding="ascii") as meminfo:
+        found = re.search(r"^MemAvailable: +(\d+) kB", meminfo.read(),
+                          re.MULTILINE)
+    available = int(found[1]) // 1024 if found else 0
+    try:
+        group = Path("/sys/fs/cgroup")
+        limit = int((group / "memory.max").read_text())
+        used = int((group / "memory.current").read_text())
+        available = min(available, (limit - used) // 2**20)
+    except (OSError, ValueError):
+        pass        # no such limit
+    return available
+
+
+def command(boot: Boot, console: Path, results: Path) -> list[str | Path]:
+    """The QEMU command line for @boot.
+
+    -icount with sleep=off: the clock counts instructions and jumps when the
+    guest idles, so edu's 100 ms for each transfer cost nothing, and a guest
+    nanosecond is an instruction.
+    """
+    size = sum(gib for _, gib in _NODES)
+    line: list[str | Path] = [
+        "qemu-system-x86_64", "-machine", "q35,accel=tcg", "-m", f"{size}G",
+        "-smp", str(boot.cpus), "-icount", "shift=0,sleep=off",
+        "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        "-serial", f"file:{console}", "-serial", f"file:{results}"]
+    for name, gib in _NODES:
+        line += ["-object", f"memory-backend-ram,id={name},size={gib}G",
+                 "-numa", f"node,memdev={name}"]
+    for mask in _DEVICES:
+        line += ["-device", f"edu,dma_mask={mask:#x}"]
+    return line + [
+        "-kernel", boot.kernel.image, "-initrd", boot.initramfs, "-append",
+        " ".join(("console=ttyS0", "panic=-1", *boot.arguments))]
+
+
+def show_console(console: Path, at: int | None = None) -> None:
+    """Print the lines of the guest's log that matter."""
+    lines = console.read_text(errors="replace").splitlines()
+    for line in (relevant(lines, at) if at is not None else lines[-20:]):
+        print("    " + line)
+    print(f"    (all of it: {shown(console)})", flush=True)
+
+
+def _watch(boot: Boot, process: "subprocess.Popen[bytes]",
+           files: Sequence[Path], progress: Callable[[str], str]) -> str | None:
+    """Wait for QEMU to end. Return: what went wrong, None if it just ended."""
+    start = heard = time.monotonic()
+    size = 0
+    tty = sys.stdout.isatty()
+    while True:
+        try:
+            process.wait(timeout=0.2)
+            return None
+        except subprocess.TimeoutExpired:
+            pass
+        now = time.monotonic()
+        grown = sum(path.stat().st_size for path in files if path.exists())
+        if grown != size:
+            size, heard = grown, now
+        if tty:
+            text = progress(files[1].read_text(errors="replace")
+                            if files[1].exists() else "")
+            print(f"\r\033[K{boot.name:<14} {text} ({now - start:.0f} s)",
+                  end="", flush=True)
+        if now - heard > boot.silence:
+            return (f"said nothing for {boot.silence} s" if size else
+                    f"never came up: no console output in {boot.silence} s")
+        if now - start > boot.total:
+            return f"did not end within {boot.total} s"
+
+
+def run_guest(boot: Boot, progress: Callable[[str], str]) -> list[str]:
+    """Boot the guest and wait for its end.
+
+    A guest that hangs or dies, and one whose kernel complains about anything,
+    raises Failure; its log has been shown then.
+
+    Return: the lines of its result channel.
+    """
+    if shutil.which("qemu-system-x86_64") is None:
+        raise Failure("QEMU is missing: apt-get install qemu-system-x86")
+    memory = available_memory_mb()
+    if memory < HOST_MEMORY_MB:
+        raise Failure(f"this machine has {memory} MB of memory left; the guest "
+                      f"uses up to {HOST_MEMORY_MB} MB of its 6 GiB")
+    LOGS.mkdir(parents=True, exist_ok=True)
+    console = LOGS / f"rig-{boot.name}.console.log"
+    results = LOGS / f"rig-{boot.name}.results"
+    output = LOGS / f"rig-{boot.name}.qemu.log"
+    for old in (console, results):
+        old.unlink(missing_ok=True)
+    with output.open("wb") as out:
+        process = subprocess.Popen(
+            command(boot, console, results), stdin=subprocess.DEVNULL,
+            stdout=out, stderr=subprocess.STDOUT)
+        try:
+            trouble = _watch(boot, process, (console, results), progress)
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            if sys.stdout.isatty():
+                print("\r\033[K", end="", flush=True)
+    said = output.read_text(errors="replace").strip()
+    if process.returncode > 0:
+        raise Failure(f"QEMU ended with status {process.returncode}: "
+                      f"{said.splitlines()[-1] if said else 'no message'}")
+    lines = console.read_text(errors="replace").splitlines() \
+        if console.exists() else []
+    found = complaints(lines)
+    if found:
+        show_console(console, found[0].at)
+        raise Failure(f"the guest's kernel complains: {found[0].text}")
+    if trouble:
+        show_console(console)
+        raise Failure(f"the guest {trouble}")
+    if _CLAMPED.search(said):
+        raise Failure("a device was given an address that it cannot reach: "
+                      f"{said.splitlines()[0]}")
+    text = results.read_text(errors="replace") if results.exists() else ""
+    if '{"end": 0}' not in text:
+        show_console(console)
+        last = text.splitlines()[-1:] or ["it reported nothing"]
+        raise Failure(f"the guest program did not finish: {last[0]}")
+    return text.splitlines()
