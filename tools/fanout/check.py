@@ -2,7 +2,6 @@
 """What can be said about the sources without running them."""
 
 import io
-import os
 import re
 import shutil
 import sys
@@ -12,9 +11,9 @@ from collections.abc import Callable, Iterable
 from fnmatch import fnmatch
 from pathlib import Path
 
-from fanout.host import (BINDINGS, BUILD, KERNEL_BUILD, LOGS, PYTHON_CHECKS,
-                         REPO, SPARSE, Totals, require, run, say_totals,
-                         show_failure, shown)
+from fanout.host import (BINDINGS, BUILD, JOBS, KERNEL_BUILD, LOGS,
+                         PYTHON_CHECKS, REPO, SPARSE, Totals, require, run,
+                         say_totals, show_failure, shown)
 from fanout.kunit import build_folder, configure
 from fanout.module import WARNING
 from fanout.tree import FARM, JOINT
@@ -72,7 +71,7 @@ def make_um(what: str, log: Path, *arguments: str) -> bool:
     """Run make in the UML kernel's build. Return: whether that worked."""
     build = configure("um", log)
     return run(what, ["make", "-C", FARM, f"O={build}", "ARCH=um",
-                      f"-j{os.cpu_count()}", *arguments], log) == 0
+                      f"-j{JOBS}", *arguments], log) == 0
 
 
 def sparse(log: Path) -> bool:

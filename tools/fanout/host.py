@@ -14,6 +14,7 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[2]
 BUILD = REPO / "build"
 LOGS = BUILD / "log"
+JOBS = len(os.sched_getaffinity(0))
 CACHE = Path(os.environ.get("UDMABUF_FANOUT_CACHE")
              or Path.home() / ".cache" / "udmabuf-fanout").absolute()
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Builds the driver as a module for an installed or downloaded kernel."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -9,7 +8,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from fanout.host import (BUILD, CACHE, KERNEL_BUILD, LOGS, REPO, SPARSE,
+from fanout.host import (BUILD, CACHE, JOBS, KERNEL_BUILD, LOGS, REPO, SPARSE,
                          Failure, Need, Totals, apt_get, environment, require,
                          run, say, say_totals, show_failure, shown)
 from fanout.tree import fetch_packages, locked
@@ -111,7 +110,7 @@ def build_module(kdir: str) -> Totals:
         start = time.monotonic()
         log = LOGS / f"{what.replace(' ', '-').replace('=', '')}.log"
         status = run(what, ["make", "-C", headers, f"M={MODULE}",
-                            f"-j{os.cpu_count()}", "CONFIG_UDMABUF_FANOUT=m",
+                            f"-j{JOBS}", "CONFIG_UDMABUF_FANOUT=m",
                             *options, "modules"], log)
         bad = status != 0 or WARNING.search(log.read_text(errors="replace"))
         result = Totals(passed=not bad, failed=bool(bad))
