@@ -530,28 +530,30 @@ static int check_conflict(struct fanout_buffer *buffer,
 			  struct fanout_mapping *mapping,
 			  const struct sync_peer *part)
 {
-	const char *other_name = NULL;
 	unsigned int other, i;
 
 	if (READ_ONCE(fanout_bounce_conflict) == BOUNCE_CONFLICT_ALLOW)
 		return 0;
 
 	if (sync_conflict(buffer->peer, buffer->nr_peers, part->mapping,
-			  &other))
-		other_name = dev_name(buffer->owner[other]->dev);
+			  &other)) {
+		pr_warn_ratelimited("refused to map for %s: it writes, and so does %s, and one of them is bounced\n",
+				    dev_name(mapping->dev),
+				    dev_name(buffer->owner[other]->dev));
+		return -EOPNOTSUPP;
+	}
 
 	/* A page that stands twice has two slots. */
-	for (i = 0; i < mapping->nr_kinds && !other_name; i++)
-		if (part[i].kind > SYNC_NONCOHERENT &&
-		    mapping->dir != DMA_TO_DEVICE &&
-		    extents_overlap(&buffer->mem))
-			other_name = "itself, at pages that stand twice";
-
-	if (!other_name)
-		return 0;
-	pr_warn_ratelimited("refused to map for %s: it writes, and so does %s, and one of them is bounced\n",
-			    dev_name(mapping->dev), other_name);
-	return -EOPNOTSUPP;
+	for (i = 0; i < mapping->nr_kinds; i++) {
+		if (part[i].kind <= SYNC_NONCOHERENT ||
+		    mapping->dir == DMA_TO_DEVICE ||
+		    !extents_overlap(&buffer->mem))
+			continue;
+		pr_warn_ratelimited("refused to map for %s: it writes and is bounced, and a page stands twice in the buffer\n",
+				    dev_name(mapping->dev));
+		return -EOPNOTSUPP;
+	}
+	return 0;
 }
 
 /* H19 */
@@ -700,13 +702,16 @@ static int fanout_end_cpu_access(struct dma_buf *dmabuf,
 {
 	struct fanout_buffer *buffer = dmabuf->priv;
 	const struct ready_plan *plan;
+	bool wrote;
 
 	/* Not interruptible: an access that cannot end would stay open. */
 	dma_resv_lock(dmabuf->resv, NULL);
 	follow_policy(buffer);
-	plan = &buffer->end[is_write(access)];
+	/* An end without a begin: the pages may be older than a slot. */
+	wrote = is_write(access) && open_writes_any(&buffer->open_writes);
+	plan = &buffer->end[wrote];
 	take_steps(buffer, plan->step, plan->nr, SYNC_END, access);
-	if (is_write(access))
+	if (wrote)
 		open_writes_end(&buffer->open_writes);
 	dma_resv_unlock(dmabuf->resv);
 	return 0;
