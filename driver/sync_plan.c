@@ -67,6 +67,19 @@ static bool has_any_writer(const struct plan *plan, struct subset set)
 	return false;
 }
 
+/* A noncoherent one that covers the whole buffer. */
+static bool has_whole_writer(const struct plan *plan, struct subset set)
+{
+	unsigned int i;
+
+	for (i = 0; i < plan->nr; i++)
+		if (plan->peers[i].kind == SYNC_NONCOHERENT &&
+		    !plan->peers[i].partial && is_writer(&plan->peers[i]) &&
+		    is_member(&plan->peers[i], set))
+			return true;
+	return false;
+}
+
 static void add_step(struct plan *plan, unsigned int peer,
 		     enum sync_phase phase)
 {
@@ -135,22 +148,15 @@ static void add_caches(struct plan *plan, struct subset set, bool readers,
  * H2: only what writes is fetched, whatever the CPU is about to do (H3).
  * H4: caches first, then opaque peers, then slots, so that no invalidate comes
  * after a copy.
+ * H14: what a coherent device, one of @running, left dirty in a cache must not
+ * fall to the invalidate.
  */
-static void fetch(struct plan *plan, struct subset set, bool write_open)
+static void fetch(struct plan *plan, struct subset set, struct subset running)
 {
-	/*
-	 * H14, H15: what a coherent device left dirty in a cache, or the CPU in
-	 * an access that is still open, must not fall to the invalidate.
-	 */
 	if (has_writer(plan, set, SYNC_NONCOHERENT) &&
-	    (write_open || has_writer(plan, everyone, SYNC_COHERENT)))
+	    has_writer(plan, running, SYNC_COHERENT))
 		add_caches(plan, set, false, SYNC_FOR_DEVICE);
-
 	add_caches(plan, set, false, SYNC_FOR_CPU);
-
-	/* H15: the pages are newer than any slot. */
-	if (write_open)
-		return;
 	add_each(plan, set, SYNC_OPAQUE, false, true, SYNC_FOR_CPU);
 	add_each(plan, set, SYNC_BOUNCED, false, true, SYNC_FOR_CPU);
 }
@@ -165,6 +171,58 @@ static void push(struct plan *plan, struct subset set, bool opaque, bool slots)
 	add_caches(plan, set, true, SYNC_FOR_DEVICE);
 	add_each(plan, set, SYNC_OPAQUE, true, opaque, SYNC_FOR_DEVICE);
 	add_each(plan, set, SYNC_BOUNCED, true, slots, SYNC_FOR_DEVICE);
+}
+
+/*
+ * A mapping joins. Making it filled its slots from the pages, through the CPU's
+ * caches, and a coherent device looks into these caches: what others wrote must
+ * come first, so it is fetched now and the slots are filled again. A
+ * noncoherent device finds in the pages what others of its kind wrote, but not
+ * what is in slots. The new device does not run yet; the others do.
+ */
+static void join(struct plan *plan, struct subset self, struct subset others)
+{
+	unsigned int i;
+
+	for (i = 0; i < plan->nr; i++)
+		if (is_member(&plan->peers[i], self) &&
+		    plan->peers[i].kind != SYNC_NONCOHERENT)
+			break;
+	if (i < plan->nr) {
+		fetch(plan, others, others);
+	} else {
+		add_each(plan, others, SYNC_OPAQUE, false, true, SYNC_FOR_CPU);
+		add_each(plan, others, SYNC_BOUNCED, false, true, SYNC_FOR_CPU);
+	}
+	push(plan, self, true, true);
+}
+
+/*
+ * A mapping leaves, and if its device writes takes its sync away from the
+ * others: its data is fetched now, unless it is in the pages and somebody stays
+ * whose sync fetches it just as well. If no writer stays, the end of the next
+ * read access has nothing to pass on (H6), so that is done now, too. An
+ * invalidate leaves nothing dirty, but a copy does, and a coherent device may.
+ */
+static void leave(struct plan *plan, struct subset self, struct subset others)
+{
+	bool dirties = has_writer(plan, self, SYNC_COHERENT) ||
+		       has_writer(plan, self, SYNC_OPAQUE) ||
+		       has_writer(plan, self, SYNC_BOUNCED);
+
+	if (dirties) {
+		fetch(plan, self, others);
+		push(plan, others, false, false);
+	} else if (has_writer(plan, self, SYNC_NONCOHERENT) &&
+		   !has_whole_writer(plan, others)) {
+		fetch(plan, self, others);
+		if (has_any_writer(plan, others))
+			return;
+		add_each(plan, others, SYNC_OPAQUE, true, false,
+			 SYNC_FOR_DEVICE);
+		add_each(plan, others, SYNC_BOUNCED, true, false,
+			 SYNC_FOR_DEVICE);
+	}
 }
 
 /**
@@ -194,17 +252,27 @@ unsigned int sync_plan(const struct sync_peer *peers, unsigned int nr,
 		.policy = access->policy,
 		.steps = steps,
 	};
-	unsigned int i;
+
+	/*
+	 * H15: in a write access the pages as the CPU sees them are newer than
+	 * anything else: its begin has fetched, devices do not write in it, and
+	 * its end pushes. So there is nothing to fetch or to push before that,
+	 * and no order of steps would be safe: what is stored between a clean
+	 * and an invalidate is lost.
+	 */
+	if (access->event != SYNC_END && access->write_open)
+		return 0;
 
 	switch (access->event) {
 	case SYNC_BEGIN:
-		fetch(&plan, everyone, access->write_open);
+		fetch(&plan, everyone, everyone);
 		break;
 	case SYNC_END:
 		/*
 		 * H6: a read access leaves work behind if anyone but the CPU
 		 * can have written: copied slots are dirty lines, and readers'
-		 * slots are older than the pages.
+		 * slots are older than the pages. And where for_cpu() is empty,
+		 * this for_device() is what invalidates.
 		 */
 		if (access->dir != DMA_FROM_DEVICE)
 			push(&plan, everyone, true, true);
@@ -212,33 +280,10 @@ unsigned int sync_plan(const struct sync_peer *peers, unsigned int nr,
 			push(&plan, everyone, true, false);
 		break;
 	case SYNC_MAP:
-		/*
-		 * Making the mapping filled its slot from the pages, through
-		 * the CPU's caches: what others wrote must come first, so it is
-		 * fetched now and the slot filled again. The new device does
-		 * not run yet; the others do.
-		 */
-		for (i = 0; i < nr; i++)
-			if (peers[i].kind > SYNC_NONCOHERENT &&
-			    is_member(&peers[i], self))
-				break;
-		if (i < nr && has_any_writer(&plan, others)) {
-			fetch(&plan, others, access->write_open);
-			push(&plan, self, true, true);
-			push(&plan, others, false, false);
-		} else {
-			push(&plan, self, true, true);
-		}
+		join(&plan, self, others);
 		break;
 	case SYNC_UNMAP:
-		/*
-		 * A writer takes its sync away from the others: its data is
-		 * fetched now, and passed on to those who stay.
-		 */
-		if (has_any_writer(&plan, self)) {
-			fetch(&plan, self, access->write_open);
-			push(&plan, others, false, false);
-		}
+		leave(&plan, self, others);
 		break;
 	}
 

@@ -140,8 +140,8 @@ static const struct plan_case plan_cases[] = {
 	  "1.cpu" },
 	{ "H14 never through a slot", "CW BW", BEGIN(READ), "1.cpu",
 	  "0.cpu 1.cpu" },
-	{ "H15 open: clean before invalidating", "NW", BEGIN(READ, OPEN),
-	  "0.dev 0.cpu" },
+	{ "H15 open: no invalidate of what is being written", "NW",
+	  BEGIN(READ, OPEN), "" },
 	{ "H15 open: no slot is copied back", "BW", BEGIN(READ, OPEN), "" },
 	{ "H15 open: nor what may be one", "OW", BEGIN(READ, OPEN), "" },
 
@@ -152,25 +152,40 @@ static const struct plan_case plan_cases[] = {
 	{ "H18 coherent part, bounced part", "CW+BW", BEGIN(READ), "1.cpu",
 	  "0.cpu 1.cpu" },
 
-	{ "H13 a coherent peer joins for nothing", "BW CR", MAP(1), "",
-	  "1.dev" },
+	{ "H13 a coherent peer snoops what others wrote", "BW CR", MAP(1),
+	  "0.cpu", "0.cpu 1.dev" },
+	{ "H13 ... not old lines", "NW CR", MAP(1), "0.cpu", "0.cpu 1.dev" },
+	{ "H13 ... for nothing beside coherent ones", "CW CR", MAP(1), "",
+	  "0.cpu 1.dev" },
 	{ "H13 dirty lines before a noncoherent peer", "NW", MAP(0),
 	  "0.dev" },
+	{ "H13 it sees what its kind wrote", "NW NR", MAP(1), "1.dev" },
+	{ "H13 ... but not slots", "BW NR", MAP(1), "0.cpu 1.dev" },
 	{ "H13 what others wrote before a slot is filled", "NW BR", MAP(1),
-	  "0.cpu 1.dev 0.dev" },
+	  "0.cpu 1.dev" },
 	{ "H13 one slot to another", "BW BR", MAP(1), "0.cpu 1.dev" },
-	{ "H13 ... but not into an open access", "BW BR", MAP(1, OPEN),
-	  "1.dev" },
 	{ "H13 a running writer's slot is not refreshed", "BW NR BR", MAP(2),
-	  "0.cpu 2.dev 1.dev" },
+	  "0.cpu 2.dev" },
+	{ "H14 a new coherent writer has left nothing dirty", "NW CW", MAP(1),
+	  "0.cpu", "0.cpu 1.dev" },
+	{ "H14 an old one may have", "CW NW CR", MAP(2), "1.dev 1.cpu",
+	  "0.dev 1.dev 0.cpu 1.cpu 2.dev" },
+	{ "H15 ... nothing into an open access", "BW BR", MAP(1, OPEN), "" },
+	{ "H15 ... nor through caches", "NW", MAP(0, OPEN), "" },
 	{ "H13 a reader leaves for nothing", "NW BR", UNMAP(1), "" },
 	{ "H13 a writer's data is fetched before it leaves", "NW", UNMAP(0),
 	  "0.cpu" },
+	{ "H13 ... unless another's sync stays for it", "NW NW", UNMAP(0),
+	  "" },
 	{ "H13 ... and passed on", "BW NR BR", UNMAP(0), "0.cpu 1.dev 2.dev" },
+	{ "H13 ... to slots only if it is clean", "NW NR BR", UNMAP(0),
+	  "0.cpu 2.dev" },
+	{ "H13 ... later if a writer stays", "NW CW BR", UNMAP(0),
+	  "0.dev 0.cpu" },
 	{ "H13 ... a coherent one's as well", "CW BR NR", UNMAP(0),
 	  "2.dev 1.dev", "0.cpu 2.dev 1.dev" },
 	{ "H15 ... but not into an open access", "BW", UNMAP(0, OPEN), "" },
-	{ "H15 ... and cleaned first", "NW", UNMAP(0, OPEN), "0.dev 0.cpu" },
+	{ "H15 ... nor through caches", "NW", UNMAP(0, OPEN), "" },
 };
 
 static void plan_case_name(const struct plan_case *c, char *name)
@@ -360,21 +375,22 @@ static const char *check_any(const struct mix *mix)
 static const char *check_begin(const struct mix *mix)
 {
 	bool noncoherent = count_peers(mix, SYNC_NONCOHERENT, true);
-	bool dirty = mix->access.write_open ||
-		     count_peers(mix, SYNC_COHERENT, true);
+	bool dirty = count_peers(mix, SYNC_COHERENT, true);
 	enum sync_kind last = SYNC_COHERENT;
 	bool fetching = false;
 	unsigned int i;
 
+	if (mix->access.write_open)
+		return mix->nr_steps ? "H15: a step under an open write" : NULL;
 	for (i = 0; i < mix->nr_steps; i++) {
 		const struct sync_step *step = &mix->steps[i];
 		const struct sync_peer *peer = &mix->peers[step->peer];
 
 		if (step->phase == SYNC_FOR_DEVICE) {
 			if (fetching)
-				return "H14, H15: cleaned after a fetch";
+				return "H14: cleaned after a fetch";
 			if (copies(peer))
-				return "H14, H15: cleaned by a copy";
+				return "H14: cleaned by a copy";
 			continue;
 		}
 		fetching = true;
@@ -382,18 +398,16 @@ static const char *check_begin(const struct mix *mix)
 			return "H4: a cache after a copy";
 		if (peer->kind < last && peer->kind == SYNC_OPAQUE)
 			return "H4: opaque after a slot";
-		if (copies(peer) && mix->access.write_open)
-			return "H15: copied over an open write";
 		last = peer->kind;
 	}
 	if (noncoherent != !!count_steps(mix, SYNC_NONCOHERENT, SYNC_FOR_CPU))
 		return "H1: noncoherent writers are fetched, others not";
 	if ((noncoherent && dirty) !=
 	    !!count_steps(mix, SYNC_NONCOHERENT, SYNC_FOR_DEVICE))
-		return "H14, H15: cleaned if and only if it must be";
+		return "H14: cleaned if and only if it must be";
 	for (i = 0; i < mix->nr; i++)
 		if (writes(&mix->peers[i]) && copies(&mix->peers[i]) &&
-		    !mix->access.write_open && !has_step(mix, i, SYNC_FOR_CPU))
+		    !has_step(mix, i, SYNC_FOR_CPU))
 			return "H1: a copy is not fetched";
 	return NULL;
 }
@@ -442,28 +456,34 @@ static const char *check_change(const struct mix *mix)
 {
 	bool leaving = mix->access.event == SYNC_UNMAP;
 	unsigned int i, self = mix->access.mapping;
+	const struct sync_peer *peer = &mix->peers[self];
+	unsigned int same = count_peers(mix, SYNC_NONCOHERENT, true);
 
-	for (i = 0; i < mix->nr; i++) {
-		const struct sync_peer *peer = &mix->peers[i];
-
-		if (i != self && peer->kind == SYNC_BOUNCED && writes(peer) &&
-		    has_step(mix, i, SYNC_FOR_DEVICE))
+	if (mix->access.write_open)
+		return mix->nr_steps ? "H15: a step under an open write" : NULL;
+	for (i = 0; i < mix->nr; i++)
+		if (i != self && mix->peers[i].kind == SYNC_BOUNCED &&
+		    writes(&mix->peers[i]) && has_step(mix, i, SYNC_FOR_DEVICE))
 			return "H13: a running writer's slot is overwritten";
-		if (copies(peer) && mix->access.write_open &&
-		    has_step(mix, i, SYNC_FOR_CPU))
-			return "H15: copied over an open write";
+	if (!leaving) {
+		for (i = 0; i < mix->nr; i++)
+			if (i != self && copies(&mix->peers[i]) &&
+			    writes(&mix->peers[i]) &&
+			    !has_step(mix, i, SYNC_FOR_CPU))
+				return "H13: joined without a slot's data";
+		if (peer->kind != SYNC_NONCOHERENT && same &&
+		    !count_steps(mix, SYNC_NONCOHERENT, SYNC_FOR_CPU))
+			return "H13: joined beside old lines";
+		if (peer->kind != SYNC_COHERENT &&
+		    !has_step(mix, self, SYNC_FOR_DEVICE))
+			return "H13: the pages may be dirty in the cache";
+		return NULL;
 	}
-	if (leaving && !writes(&mix->peers[self]))
+	if (!writes(peer))
 		return mix->nr_steps ? "a reader leaves nothing behind" : NULL;
-	if (leaving && mix->peers[self].kind == SYNC_NONCOHERENT &&
+	if ((copies(peer) || (peer->kind == SYNC_NONCOHERENT && same == 1)) &&
 	    !has_step(mix, self, SYNC_FOR_CPU))
 		return "H13: a writer left with its data";
-	if (leaving && copies(&mix->peers[self]) && !mix->access.write_open &&
-	    !has_step(mix, self, SYNC_FOR_CPU))
-		return "H13: a writer left with its data";
-	if (!leaving && mix->peers[self].kind != SYNC_COHERENT &&
-	    !has_step(mix, self, SYNC_FOR_DEVICE))
-		return "H13: the pages may be dirty in the cache";
 	return NULL;
 }
 
