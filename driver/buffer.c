@@ -38,8 +38,8 @@
  */
 #define MAP_ATTRS	(DMA_ATTR_SKIP_CPU_SYNC | DMA_ATTR_NO_WARN)
 
-/* Pages inserted by one fault, at most and if they lie there. */
-#define FAULT_AROUND	64
+/* Bytes around a fault whose pages are inserted with it; no more than a PMD. */
+#define FAULT_AROUND	(64 * PAGE_SIZE)
 
 static const char * const policy_names[] = {
 	[SYNC_POLICY_MINIMAL] = "minimal",
@@ -724,9 +724,9 @@ static vm_fault_t fanout_fault(struct vm_fault *vmf)
 	struct vm_area_struct *vma = vmf->vma;
 	const struct fanout_buffer *buffer = vma->vm_private_data;
 	const struct extent *extent;
-	pgoff_t first, last, pgoff;
-	unsigned long addr;
+	unsigned long addr, end;
 	vm_fault_t ret;
+	pgoff_t index;
 
 	if (vmf->pgoff >= buffer->mem.nr_pages)
 		return VM_FAULT_SIGBUS;
@@ -737,18 +737,18 @@ static vm_fault_t fanout_fault(struct vm_fault *vmf)
 	if (ret != VM_FAULT_NOPAGE)
 		return ret;
 
-	/* The neighbours, as far as they lie in the extent and the vma. */
-	first = max3(ALIGN_DOWN(vmf->pgoff, FAULT_AROUND),
-		     (pgoff_t)extent->pgoff, vma->vm_pgoff);
-	last = min3(ALIGN_DOWN(vmf->pgoff, FAULT_AROUND) + FAULT_AROUND,
-		    (pgoff_t)extent->pgoff + extent->nr_pages,
-		    vma->vm_pgoff + vma_pages(vma));
-	for (pgoff = first; pgoff < last; pgoff++) {
-		addr = vma->vm_start +
-		       ((pgoff - vma->vm_pgoff) << PAGE_SHIFT);
-		if (pgoff != vmf->pgoff &&
-		    vmf_insert_pfn(vma, addr, extent->pfn + pgoff -
-					      extent->pgoff) != VM_FAULT_NOPAGE)
+	/*
+	 * The neighbours, as far as they lie in the extent and the vma. By
+	 * address, so that they share a page table: the next one may be a PMD
+	 * of ours.
+	 */
+	addr = ALIGN_DOWN(vmf->address, FAULT_AROUND);
+	end = min(addr + FAULT_AROUND, vma->vm_end);
+	for (addr = max(addr, vma->vm_start); addr < end; addr += PAGE_SIZE) {
+		index = linear_page_index(vma, addr) - extent->pgoff;
+		if (index < extent->nr_pages &&
+		    vmf_insert_pfn(vma, addr, extent->pfn + index) !=
+		    VM_FAULT_NOPAGE)
 			break;
 	}
 	return VM_FAULT_NOPAGE;
