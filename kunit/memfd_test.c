@@ -47,7 +47,7 @@ static struct folio *folio_of(unsigned long pfn)
 	return page_folio(pfn_to_page(pfn));
 }
 
-static bool touches(const struct extent *extent, const struct folio *folio)
+static bool touches(const struct extent *extent, struct folio *folio)
 {
 	return extent->pfn < folio_pfn(folio) + folio_nr_pages(folio) &&
 	       folio_pfn(folio) < extent->pfn + extent->nr_pages;

@@ -1,0 +1,858 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The device node, called as a process calls it: the node is opened through
+ * devtmpfs, arguments lie in user memory, memfds and buffers are descriptors.
+ * Each row of the error table goes to the stock udmabuf driver as well, and
+ * both have to give the errno that the row names.
+ *
+ * Would miss: errors only the stock driver could show with a kernel it is not
+ * built into (the rig has one), the module's reference that a buffer holds
+ * (here the driver is built in; the rig tries to unload the module), and the
+ * order in which two mistakes of one call are found. 32-bit callers only where
+ * the kernel has them, which UML has not.
+ */
+#include <kunit/static_stub.h>
+#include <kunit/test.h>
+#include <linux/compat.h>
+#include <linux/completion.h>
+#include <linux/dma-buf.h>
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/kthread.h>
+#include <linux/memfd.h>
+#include <linux/mman.h>
+#include <linux/mm.h>
+#include <linux/mount.h>
+#include <linux/ramfs.h>
+#include <linux/resource.h>
+#include <linux/rwsem.h>
+#include <linux/sched/signal.h>
+#include <linux/shmem_fs.h>
+#include <linux/sizes.h>
+#include <linux/uaccess.h>
+#include <linux/udmabuf.h>
+
+#include "../driver/bindings/bindings.h"
+#include "memory.h"
+
+/* Low, so that 32-bit callers can have it. */
+#define USER_ADDR	0x20000000UL
+#define USER_SIZE	SZ_64K
+
+enum driver {
+	FANOUT,
+	STOCK,
+	NR_DRIVERS,
+};
+
+static const struct {
+	const char *module;
+	const char *node;
+} drivers[] = {
+	[FANOUT] = { "udmabuf_fanout", "udmabuf-fanout" },
+	[STOCK] = { "udmabuf", "udmabuf" },
+};
+
+/**
+ * struct nodes - what a test calls
+ * @file: an open node of each driver
+ * @user: user memory of USER_SIZE
+ * @sysfs: where module parameters are
+ */
+struct nodes {
+	struct file *file[NR_DRIVERS];
+	unsigned long user;
+	struct vfsmount *sysfs;
+};
+
+KUNIT_DEFINE_ACTION_WRAPPER(put_file, __fput_sync, struct file *);
+KUNIT_DEFINE_ACTION_WRAPPER(unmount, kern_unmount, struct vfsmount *);
+
+static struct vfsmount *mount_of(struct kunit *test, const char *name)
+{
+	struct file_system_type *type = get_fs_type(name);
+	struct vfsmount *mnt;
+
+	if (!type)
+		kunit_skip(test, "no %s in this kernel", name);
+	mnt = kern_mount(type);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, mnt);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, unmount, mnt));
+	return mnt;
+}
+
+static struct file *open_at(struct vfsmount *mnt, const char *name, int flags)
+{
+	struct path root = { .mnt = mnt, .dentry = mnt->mnt_root };
+
+	return file_open_root(&root, name, flags, 0);
+}
+
+static int init(struct kunit *test)
+{
+	struct vfsmount *dev;
+	struct nodes *nodes;
+	enum driver i;
+
+	memory_watch_pins(test);
+	nodes = kunit_kzalloc(test, sizeof(*nodes), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, nodes);
+	test->priv = nodes;
+
+	nodes->sysfs = mount_of(test, "sysfs");
+	dev = mount_of(test, "devtmpfs");
+	for (i = 0; i < NR_DRIVERS; i++) {
+		nodes->file[i] = open_at(dev, drivers[i].node, O_RDWR);
+		if (i == STOCK && IS_ERR(nodes->file[i]))
+			kunit_skip(test, "no stock driver to compare with: set CONFIG_UDMABUF");
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, nodes->file[i]);
+		KUNIT_ASSERT_EQ(test, 0,
+				kunit_add_action_or_reset(test, put_file,
+							  nodes->file[i]));
+	}
+
+	nodes->user = kunit_vm_mmap(test, NULL, USER_ADDR, USER_SIZE,
+				    PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS |
+				    MAP_FIXED_NOREPLACE, 0);
+	KUNIT_ASSERT_EQ(test, nodes->user, USER_ADDR);
+	return 0;
+}
+
+/* Set a module parameter of a driver, as root does. */
+static void set_param(struct kunit *test, enum driver driver, const char *name,
+		      const char *value)
+{
+	struct nodes *nodes = test->priv;
+	char path[64];
+	struct file *file;
+	loff_t pos = 0;
+
+	snprintf(path, sizeof(path), "module/%s/parameters/%s",
+		 drivers[driver].module, name);
+	file = open_at(nodes->sysfs, path, O_WRONLY);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	KUNIT_EXPECT_EQ(test, kernel_write(file, value, strlen(value), &pos),
+			strlen(value));
+	__fput_sync(file);
+}
+
+/* The calls. */
+
+enum caller {
+	NATIVE,
+	COMPAT,
+	NR_CALLERS,
+};
+
+static bool can_call(struct nodes *nodes, enum driver driver,
+		     enum caller caller)
+{
+	return caller == NATIVE || (IS_ENABLED(CONFIG_COMPAT) &&
+				    nodes->file[driver]->f_op->compat_ioctl);
+}
+
+static long call(struct nodes *nodes, enum driver driver, enum caller caller,
+		 unsigned int cmd, unsigned long arg)
+{
+	struct file *file = nodes->file[driver];
+
+	if (caller == COMPAT)
+		return file->f_op->compat_ioctl(file, cmd, arg);
+	return file->f_op->unlocked_ioctl(file, cmd, arg);
+}
+
+static long create(struct kunit *test, enum driver driver, enum caller caller,
+		   u32 flags, const struct udmabuf_create_item *item)
+{
+	struct udmabuf_create args = {
+		.memfd = item->memfd,
+		.flags = flags,
+		.offset = item->offset,
+		.size = item->size,
+	};
+	struct nodes *nodes = test->priv;
+
+	KUNIT_ASSERT_EQ(test, 0, copy_to_user((void __user *)nodes->user, &args,
+					      sizeof(args)));
+	return call(nodes, driver, caller, UDMABUF_CREATE, nodes->user);
+}
+
+static long create_list(struct kunit *test, enum driver driver,
+			enum caller caller, u32 flags,
+			const struct udmabuf_create_item *items, u32 nr_items)
+{
+	struct udmabuf_create_list head = {
+		.flags = flags,
+		.count = nr_items,
+	};
+	struct nodes *nodes = test->priv;
+	size_t size = nr_items * sizeof(*items);
+
+	KUNIT_ASSERT_LE(test, sizeof(head) + size, USER_SIZE);
+	KUNIT_ASSERT_EQ(test, 0, copy_to_user((void __user *)nodes->user, &head,
+					      sizeof(head)));
+	KUNIT_ASSERT_EQ(test, 0,
+			copy_to_user((void __user *)nodes->user + sizeof(head),
+				     items, size));
+	return call(nodes, driver, caller, UDMABUF_CREATE_LIST, nodes->user);
+}
+
+/* Close a buffer's descriptor; if nobody else has the buffer, it is gone. */
+static void close_buffer(struct kunit *test, long fd)
+{
+	struct dma_buf *dmabuf = dma_buf_get(fd);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dmabuf);
+	KUNIT_EXPECT_EQ(test, 0, close_fd(fd));
+	__fput_sync(dmabuf->file);
+}
+
+/* The error table. */
+
+enum whose {
+	GOOD,
+	NO_FILE,
+	DMA_BUF,
+	DEVICE_NODE,
+	PLAIN_FILE,
+	UNSEALED,
+	NEVER_SEALED,
+	SEAL_WRITE,
+	SEAL_FUTURE_WRITE,
+	NR_WHOSE,
+};
+
+#define NR_PAGES	8
+
+/*
+ * One call, with one range or two; two are always a list. A range of no size is
+ * left out.
+ */
+struct row {
+	const char *name;
+	enum whose whose[2];
+	u64 range[2][2];
+	long error;
+};
+
+static const struct row rows[] = {
+	{ "good", { GOOD }, { { 0, NR_PAGES * PAGE_SIZE } }, 0 },
+	{ "good, the last page",
+	  { GOOD }, { { (NR_PAGES - 1) * PAGE_SIZE, PAGE_SIZE } }, 0 },
+	{ "two good ones", { GOOD, GOOD },
+	  { { 0, PAGE_SIZE }, { 3 * PAGE_SIZE, 2 * PAGE_SIZE } }, 0 },
+	{ "offset not page-aligned",
+	  { GOOD }, { { 1, PAGE_SIZE } }, -EINVAL },
+	{ "offset of half a page",
+	  { GOOD }, { { PAGE_SIZE / 2, PAGE_SIZE } }, -EINVAL },
+	{ "size not page-aligned",
+	  { GOOD }, { { 0, PAGE_SIZE - 1 } }, -EINVAL },
+	{ "size a byte more than a page",
+	  { GOOD }, { { 0, PAGE_SIZE + 1 } }, -EINVAL },
+	{ "offset + size wraps to zero",
+	  { GOOD }, { { -PAGE_SIZE, PAGE_SIZE } }, -EINVAL },
+	{ "offset + size wraps",
+	  { GOOD }, { { -PAGE_SIZE, 2 * PAGE_SIZE } }, -EINVAL },
+	{ "offset + size beyond all files",
+	  { GOOD }, { { S64_MAX & PAGE_MASK, PAGE_SIZE } }, -EINVAL },
+	{ "offset + size wraps to negative",
+	  { GOOD }, { { S64_MAX & PAGE_MASK, 2 * PAGE_SIZE } }, -EINVAL },
+	{ "negative offset",
+	  { GOOD }, { { (u64)S64_MIN, PAGE_SIZE } }, -EINVAL },
+	{ "beyond the end", { GOOD },
+	  { { NR_PAGES * PAGE_SIZE, PAGE_SIZE } }, -EINVAL },
+	{ "across the end", { GOOD },
+	  { { (NR_PAGES - 1) * PAGE_SIZE, 2 * PAGE_SIZE } }, -EINVAL },
+	{ "bad descriptor", { NO_FILE }, { { 0, PAGE_SIZE } }, -EBADFD },
+	{ "a dma-buf", { DMA_BUF }, { { 0, PAGE_SIZE } }, -EBADFD },
+	{ "a device node", { DEVICE_NODE }, { { 0, PAGE_SIZE } }, -EBADFD },
+	{ "a file of another kind",
+	  { PLAIN_FILE }, { { 0, PAGE_SIZE } }, -EBADFD },
+	{ "a file of another kind, beyond its end",
+	  { PLAIN_FILE }, { { SZ_1M, PAGE_SIZE } }, -EBADFD },
+	{ "no seals", { UNSEALED }, { { 0, PAGE_SIZE } }, -EINVAL },
+	{ "a tmpfs file, which cannot be sealed",
+	  { NEVER_SEALED }, { { 0, PAGE_SIZE } }, -EINVAL },
+	{ "F_SEAL_WRITE", { SEAL_WRITE }, { { 0, PAGE_SIZE } }, -EINVAL },
+	{ "F_SEAL_FUTURE_WRITE",
+	  { SEAL_FUTURE_WRITE }, { { 0, PAGE_SIZE } }, -EINVAL },
+	{ "larger than size_limit_mb",
+	  { GOOD }, { { 0, SZ_64M + PAGE_SIZE } }, -EINVAL },
+	{ "together larger than size_limit_mb", { GOOD, GOOD },
+	  { { 0, PAGE_SIZE }, { 0, SZ_64M } }, -EINVAL },
+	{ "a good one, then a bad descriptor", { GOOD, NO_FILE },
+	  { { 0, 4 * PAGE_SIZE }, { 0, PAGE_SIZE } }, -EBADFD },
+	{ "a good one, then one beyond the end", { GOOD, GOOD },
+	  { { 0, 4 * PAGE_SIZE }, { NR_PAGES * PAGE_SIZE, PAGE_SIZE } },
+	  -EINVAL },
+	{ "a good one, then wrong seals", { GOOD, SEAL_WRITE },
+	  { { 0, 4 * PAGE_SIZE }, { 0, PAGE_SIZE } }, -EINVAL },
+	{ "a good one, then one not aligned", { GOOD, GOOD },
+	  { { 0, 4 * PAGE_SIZE }, { 1, PAGE_SIZE } }, -EINVAL },
+};
+
+KUNIT_ARRAY_PARAM_DESC(row, rows, name);
+
+static struct memory *sealed(struct kunit *test, unsigned int seals)
+{
+	struct memory *mem = memory_shmem(test, NR_PAGES);
+
+	SHMEM_I(file_inode(mem->file))->seals = seals;
+	return mem;
+}
+
+static int descriptor(struct kunit *test, enum whose whose)
+{
+	struct nodes *nodes = test->priv;
+	struct udmabuf_create_item item;
+	struct memory *mem;
+
+	switch (whose) {
+	case GOOD:
+		return sealed(test, F_SEAL_SHRINK)->fd;
+	case DMA_BUF:
+		item = memory_item(sealed(test, F_SEAL_SHRINK), 0, NR_PAGES);
+		mem = memory_of_file(test,
+				     get_file(memory_buffer(test, &item,
+							    1)->file),
+				     NR_PAGES);
+		return mem->fd;
+	case DEVICE_NODE:
+		return memory_of_file(test, get_file(nodes->file[FANOUT]),
+				      0)->fd;
+	case PLAIN_FILE:
+		mem = memory_of_file(test,
+				     open_at(nodes->sysfs,
+					     "module/udmabuf_fanout/parameters/list_limit",
+					     O_RDWR), 1);
+		return mem->fd;
+	case UNSEALED:
+		return sealed(test, 0)->fd;
+	case NEVER_SEALED:
+		return sealed(test, F_SEAL_SEAL)->fd;
+	case SEAL_WRITE:
+		return sealed(test, F_SEAL_SHRINK | F_SEAL_WRITE)->fd;
+	case SEAL_FUTURE_WRITE:
+		return sealed(test, F_SEAL_SHRINK | F_SEAL_FUTURE_WRITE)->fd;
+	default:
+		return -1;
+	}
+}
+
+static void check_row(struct kunit *test, const struct row *row, long got,
+		      enum driver driver, const char *how, u64 size)
+{
+	struct dma_buf *dmabuf;
+
+	if (row->error) {
+		KUNIT_EXPECT_EQ_MSG(test, got, row->error, "%s, %s",
+				    drivers[driver].node, how);
+	} else {
+		KUNIT_ASSERT_GE_MSG(test, got, 0, "%s, %s",
+				    drivers[driver].node, how);
+		dmabuf = dma_buf_get(got);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dmabuf);
+		KUNIT_EXPECT_EQ(test, dmabuf->size, size);
+		__fput_sync(dmabuf->file);
+	}
+	if (got >= 0)
+		close_buffer(test, got);
+}
+
+/*
+ * Each row, with UDMABUF_CREATE and with UDMABUF_CREATE_LIST, from 64-bit and
+ * 32-bit callers: the stock driver and ours give the errno of the row. What a
+ * failed call leaves pinned fails the test.
+ */
+static void errors_are_those_of_the_stock_driver(struct kunit *test)
+{
+	const struct row *row = test->param_value;
+	struct udmabuf_create_item items[2] = { };
+	u32 nr_items = row->range[1][1] ? 2 : 1, i;
+	struct nodes *nodes = test->priv;
+	enum driver driver;
+	enum caller caller;
+	u64 size = 0;
+
+	for (i = 0; i < nr_items; i++) {
+		items[i].memfd = descriptor(test, row->whose[i]);
+		items[i].offset = row->range[i][0];
+		items[i].size = row->range[i][1];
+		size += items[i].size;
+	}
+
+	for (driver = 0; driver < NR_DRIVERS; driver++) {
+		for (caller = 0; caller < NR_CALLERS; caller++) {
+			if (!can_call(nodes, driver, caller))
+				continue;
+			check_row(test, row,
+				  create_list(test, driver, caller, 0, items,
+					      nr_items),
+				  driver, "UDMABUF_CREATE_LIST", size);
+			if (nr_items == 1)
+				check_row(test, row,
+					  create(test, driver, caller, 0,
+						 items),
+					  driver, "UDMABUF_CREATE", size);
+		}
+	}
+}
+
+/*
+ * A range of no size is an error, alone, first or last: these are no rows, where
+ * no size means no range.
+ */
+static void a_range_of_no_size_is_an_error(struct kunit *test)
+{
+	struct memory *mem = sealed(test, F_SEAL_SHRINK);
+	const struct udmabuf_create_item items[] = {
+		memory_item(mem, 0, 0),
+		memory_item(mem, 0, 1),
+		memory_item(mem, 0, 0),
+	};
+	enum driver driver;
+
+	for (driver = 0; driver < NR_DRIVERS; driver++) {
+		KUNIT_EXPECT_EQ(test, -EINVAL,
+				create(test, driver, NATIVE, 0, items));
+		KUNIT_EXPECT_EQ(test, -EINVAL,
+				create_list(test, driver, NATIVE, 0, items, 1));
+		KUNIT_EXPECT_EQ(test, -EINVAL,
+				create_list(test, driver, NATIVE, 0, items, 2));
+		KUNIT_EXPECT_EQ(test, -EINVAL,
+				create_list(test, driver, NATIVE, 0, items + 1,
+					    2));
+	}
+}
+
+/* A list of nothing is an error. */
+static void an_empty_list_is_an_error(struct kunit *test)
+{
+	const struct udmabuf_create_item none = { };
+	enum driver driver;
+
+	for (driver = 0; driver < NR_DRIVERS; driver++)
+		KUNIT_EXPECT_EQ(test, -EINVAL,
+				create_list(test, driver, NATIVE, 0, &none, 0));
+}
+
+/* Numbers that are no call of ours, one of them with the size changed. */
+static void unknown_calls_are_refused(struct kunit *test)
+{
+	static const unsigned int cmds[] = {
+		0,
+		_IO('u', 0x42),
+		_IO('u', 0x43),
+		_IOW('u', 0x44, struct udmabuf_create),
+		_IOR('u', 0x42, struct udmabuf_create),
+		_IOW('u', 0x42, u64),
+		_IOW('v', 0x42, struct udmabuf_create),
+		~0U,
+	};
+	struct nodes *nodes = test->priv;
+	enum driver driver;
+	enum caller caller;
+	unsigned int i;
+
+	for (driver = 0; driver < NR_DRIVERS; driver++)
+		for (caller = 0; caller < NR_CALLERS; caller++)
+			for (i = 0; i < ARRAY_SIZE(cmds); i++)
+				if (can_call(nodes, driver, caller))
+					KUNIT_EXPECT_EQ(test, -ENOTTY,
+							call(nodes, driver,
+							     caller, cmds[i],
+							     nodes->user));
+}
+
+/*
+ * Arguments that are not there, or only in part: the head, the items, the last
+ * item.
+ */
+static void missing_arguments_are_faults(struct kunit *test)
+{
+	struct udmabuf_create_item item =
+		memory_item(sealed(test, F_SEAL_SHRINK), 0, 1);
+	struct udmabuf_create_list head = { .count = 2 };
+	struct nodes *nodes = test->priv;
+	unsigned long end = nodes->user + USER_SIZE, at;
+	enum driver driver;
+
+	for (driver = 0; driver < NR_DRIVERS; driver++) {
+		KUNIT_EXPECT_EQ(test, -EFAULT, call(nodes, driver, NATIVE,
+						    UDMABUF_CREATE, 0));
+		KUNIT_EXPECT_EQ(test, -EFAULT, call(nodes, driver, NATIVE,
+						    UDMABUF_CREATE, end));
+		KUNIT_EXPECT_EQ(test, -EFAULT, call(nodes, driver, NATIVE,
+						    UDMABUF_CREATE, end - 8));
+		KUNIT_EXPECT_EQ(test, -EFAULT, call(nodes, driver, NATIVE,
+						    UDMABUF_CREATE_LIST, end));
+		KUNIT_EXPECT_EQ(test, -EFAULT,
+				call(nodes, driver, NATIVE, UDMABUF_CREATE_LIST,
+				     end - 4));
+
+		/* The head ends where memory does. */
+		at = end - sizeof(head);
+		KUNIT_ASSERT_EQ(test, 0, copy_to_user((void __user *)at, &head,
+						      sizeof(head)));
+		KUNIT_EXPECT_EQ(test, -EFAULT,
+				call(nodes, driver, NATIVE, UDMABUF_CREATE_LIST,
+				     at));
+
+		/* One item of two. */
+		at -= sizeof(item);
+		KUNIT_ASSERT_EQ(test, 0, copy_to_user((void __user *)at, &head,
+						      sizeof(head)));
+		KUNIT_ASSERT_EQ(test, 0,
+				copy_to_user((void __user *)at + sizeof(head),
+					     &item, sizeof(item)));
+		KUNIT_EXPECT_EQ(test, -EFAULT,
+				call(nodes, driver, NATIVE, UDMABUF_CREATE_LIST,
+				     at));
+	}
+}
+
+/* Flags. */
+
+/*
+ * Flags that mean nothing are not looked at, and UDMABUF_FLAGS_CLOEXEC alone
+ * says what becomes of the descriptor at exec.
+ */
+static void only_cloexec_is_looked_at(struct kunit *test)
+{
+	static const u32 flags[] = { 0, 1, 2, 3, 0x80000000, ~0U, ~1U };
+	struct udmabuf_create_item item =
+		memory_item(sealed(test, F_SEAL_SHRINK), 0, 1);
+	enum driver driver;
+	unsigned int i;
+	long fd;
+
+	for (driver = 0; driver < NR_DRIVERS; driver++) {
+		for (i = 0; i < ARRAY_SIZE(flags); i++) {
+			fd = create(test, driver, NATIVE, flags[i], &item);
+			KUNIT_ASSERT_GE(test, fd, 0);
+			KUNIT_EXPECT_EQ(test, get_close_on_exec(fd),
+					flags[i] & UDMABUF_FLAGS_CLOEXEC);
+			close_buffer(test, fd);
+
+			fd = create_list(test, driver, NATIVE, flags[i], &item,
+					 1);
+			KUNIT_ASSERT_GE(test, fd, 0);
+			KUNIT_EXPECT_EQ(test, get_close_on_exec(fd),
+					flags[i] & UDMABUF_FLAGS_CLOEXEC);
+			close_buffer(test, fd);
+		}
+	}
+}
+
+/* Limits. */
+
+static void check_list_limit(struct kunit *test, enum driver driver, u32 limit)
+{
+	struct udmabuf_create_item *items;
+	struct memory *mem = sealed(test, F_SEAL_SHRINK);
+	long fd;
+	u32 i;
+
+	items = kunit_kcalloc(test, limit + 1, sizeof(*items), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, items);
+	for (i = 0; i <= limit; i++)
+		items[i] = memory_item(mem, i % NR_PAGES, 1);
+
+	KUNIT_EXPECT_EQ(test, -EINVAL, create_list(test, driver, NATIVE, 0,
+						   items, limit + 1));
+	fd = create_list(test, driver, NATIVE, 0, items, limit);
+	KUNIT_ASSERT_GE(test, fd, 0);
+	close_buffer(test, fd);
+}
+
+/* list_limit is the most items of a list: 1024, or what it is set to. */
+static void list_limit_counts_items(struct kunit *test)
+{
+	enum driver driver;
+
+	for (driver = 0; driver < NR_DRIVERS; driver++) {
+		check_list_limit(test, driver, 1024);
+		set_param(test, driver, "list_limit", "3");
+		check_list_limit(test, driver, 3);
+		set_param(test, driver, "list_limit", "1024");
+	}
+}
+
+/* size_limit_mb is the largest buffer: 64 MiB, or what it is set to. */
+static void size_limit_mb_counts_mebibytes(struct kunit *test)
+{
+	struct memory *mem = memory_shmem(test, (2 * SZ_1M) / PAGE_SIZE + 1);
+	struct udmabuf_create_item fits, does_not;
+	enum driver driver;
+	long fd;
+
+	fits = memory_item(mem, 0, mem->nr_pages - 1);
+	does_not = memory_item(mem, 0, mem->nr_pages);
+	for (driver = 0; driver < NR_DRIVERS; driver++) {
+		set_param(test, driver, "size_limit_mb", "2");
+		KUNIT_EXPECT_EQ(test, -EINVAL,
+				create(test, driver, NATIVE, 0, &does_not));
+		fd = create(test, driver, NATIVE, 0, &fits);
+		set_param(test, driver, "size_limit_mb", "64");
+		KUNIT_ASSERT_GE(test, fd, 0);
+		close_buffer(test, fd);
+	}
+}
+
+/* The limits were passed, and nothing needs to be pinned to see it. */
+static long pin_no_space(struct file *memfd, loff_t start, loff_t end,
+			 struct folio **folios, unsigned int max_folios,
+			 unsigned long *offset)
+{
+	return -ENOSPC;
+}
+
+/* Limits of 4 GiB and more are what they say, to the page. */
+static void size_limit_mb_does_not_overflow(struct kunit *test)
+{
+	static const struct {
+		const char *limit;
+		u64 size;
+	} sizes[] = {
+		{ "2048", SZ_2G },
+		{ "4095", SZ_4G - SZ_1M },
+		{ "4096", SZ_4G },
+		{ "65536", 16 * SZ_4G },
+	};
+	struct udmabuf_create_item item =
+		memory_item(sealed(test, F_SEAL_SHRINK), 0, 1);
+	struct udmabuf_create_item items[2];
+	unsigned int i;
+
+	kunit_activate_static_stub(test, bindings_memfd_pin_folios,
+				   pin_no_space);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		set_param(test, FANOUT, "size_limit_mb", sizes[i].limit);
+		item.size = sizes[i].size;
+		KUNIT_EXPECT_EQ_MSG(test, -ENOSPC,
+				    create(test, FANOUT, NATIVE, 0, &item),
+				    "%s MiB", sizes[i].limit);
+		item.size = sizes[i].size + PAGE_SIZE;
+		KUNIT_EXPECT_EQ_MSG(test, -EINVAL,
+				    create(test, FANOUT, NATIVE, 0, &item),
+				    "%s MiB and a page", sizes[i].limit);
+
+		/* The same, and twice as much, in two halves. */
+		item.size = sizes[i].size / 2;
+		items[0] = item;
+		items[1] = item;
+		KUNIT_EXPECT_EQ_MSG(test, -ENOSPC,
+				    create_list(test, FANOUT, NATIVE, 0, items,
+						2),
+				    "%s MiB", sizes[i].limit);
+		items[0].size *= 2;
+		items[1].size *= 2;
+		KUNIT_EXPECT_EQ_MSG(test, -EINVAL,
+				    create_list(test, FANOUT, NATIVE, 0, items,
+						2),
+				    "twice %s MiB", sizes[i].limit);
+	}
+	set_param(test, FANOUT, "size_limit_mb", "64");
+}
+
+/* Under a limit of 64 GiB, buffers beyond 64 MiB are made for real. */
+static void a_large_limit_makes_large_buffers(struct kunit *test)
+{
+	struct memory *mem = memory_shmem(test, SZ_64M / PAGE_SIZE + 1);
+	struct udmabuf_create_item item = memory_item(mem, 0, mem->nr_pages);
+	enum driver driver;
+	long fd;
+
+	for (driver = 0; driver < NR_DRIVERS; driver++) {
+		set_param(test, driver, "size_limit_mb", "65536");
+		fd = create(test, driver, NATIVE, 0, &item);
+		set_param(test, driver, "size_limit_mb", "64");
+		KUNIT_ASSERT_GE(test, fd, 0);
+		close_buffer(test, fd);
+		KUNIT_EXPECT_EQ(test, -EINVAL,
+				create(test, driver, NATIVE, 0, &item));
+	}
+}
+
+/* Descriptors. */
+
+/* 32-bit callers exist where the kernel knows them, for ours as for stock. */
+static void callers_of_32_bits_are_served(struct kunit *test)
+{
+	struct nodes *nodes = test->priv;
+	struct udmabuf_create_item item;
+	enum driver driver;
+	long fd;
+
+	if (!IS_ENABLED(CONFIG_COMPAT))
+		kunit_skip(test, "this kernel has no 32-bit callers");
+	item = memory_item(sealed(test, F_SEAL_SHRINK), 2, 3);
+	for (driver = 0; driver < NR_DRIVERS; driver++) {
+		KUNIT_ASSERT_NOT_NULL(test,
+				      nodes->file[driver]->f_op->compat_ioctl);
+		fd = create(test, driver, COMPAT, 0, &item);
+		KUNIT_ASSERT_GE(test, fd, 0);
+		close_buffer(test, fd);
+	}
+}
+
+/*
+ * Where no descriptor is left, the buffer that was made already goes away: its
+ * pins come back before the test ends.
+ */
+static void a_buffer_without_a_descriptor_is_released(struct kunit *test)
+{
+	struct rlimit *limit = &current->signal->rlim[RLIMIT_NOFILE];
+	struct udmabuf_create_item item =
+		memory_item(sealed(test, F_SEAL_SHRINK), 0, NR_PAGES);
+	unsigned long before = limit->rlim_cur;
+	enum driver driver;
+	long ret;
+
+	for (driver = 0; driver < NR_DRIVERS; driver++) {
+		WRITE_ONCE(limit->rlim_cur, 0);
+		ret = create(test, driver, NATIVE, 0, &item);
+		WRITE_ONCE(limit->rlim_cur, before);
+		KUNIT_EXPECT_EQ(test, ret, -EMFILE);
+	}
+}
+
+/* Seals. */
+
+/**
+ * struct race - a thread that seals while the driver pins
+ * @file: the memfd
+ * @thread: the thread
+ * @done: it is done
+ * @error: what adding the seal came to
+ * @seen: the pinning was seen with the lock held and the seal kept waiting
+ */
+struct race {
+	struct file *file;
+	struct task_struct *thread;
+	struct completion done;
+	long error;
+	bool seen;
+};
+
+static struct race race;
+
+static int add_seal(void *unused)
+{
+	race.error = memfd_fcntl(race.file, F_ADD_SEALS, F_SEAL_WRITE);
+	complete(&race.done);
+	return 0;
+}
+
+static long pin_while_sealed(struct file *memfd, loff_t start, loff_t end,
+			     struct folio **folios, unsigned int max_folios,
+			     unsigned long *offset)
+{
+	struct rw_semaphore *lock = &file_inode(memfd)->i_rwsem;
+	unsigned long deadline = jiffies + 5 * HZ;
+	bool exclusive = down_write_trylock(lock);
+
+	if (exclusive)
+		up_write(lock);
+	wake_up_process(race.thread);
+	/* Until the thread waits for the lock, or has got it. */
+	while (!rwsem_is_contended(lock) && !completion_done(&race.done) &&
+	       time_before(jiffies, deadline))
+		schedule_timeout_uninterruptible(1);
+	race.seen = !exclusive && rwsem_is_contended(lock) &&
+		    !completion_done(&race.done);
+
+	return memfd_pin_folios(memfd, start, end, folios, max_folios, offset);
+}
+
+/*
+ * A seal that is added while a buffer is made comes after its pins, and fails
+ * for them: between the check and the pins, the inode lock keeps it waiting.
+ */
+static void racing_seal_cannot_slip_in(struct kunit *test)
+{
+	struct memory *mem = sealed(test, F_SEAL_SHRINK);
+	struct udmabuf_create_item item = memory_item(mem, 0, NR_PAGES);
+	long fd;
+
+	race = (struct race) { .file = mem->file };
+	init_completion(&race.done);
+	race.thread = kthread_create(add_seal, NULL, "sealer");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, race.thread);
+	kunit_activate_static_stub(test, bindings_memfd_pin_folios,
+				   pin_while_sealed);
+
+	fd = create(test, FANOUT, NATIVE, 0, &item);
+	if (fd < 0)
+		wake_up_process(race.thread);
+	wait_for_completion(&race.done);
+	KUNIT_ASSERT_GE(test, fd, 0);
+	KUNIT_EXPECT_TRUE(test, race.seen);
+	KUNIT_EXPECT_EQ(test, race.error, -EBUSY);
+	KUNIT_EXPECT_EQ(test, memfd_fcntl(mem->file, F_GET_SEALS, 0),
+			F_SEAL_SHRINK);
+	close_buffer(test, fd);
+}
+
+/* A seal that was there first is respected, and no buffer is made. */
+static void a_seal_that_was_first_wins(struct kunit *test)
+{
+	struct memory *mem = sealed(test, F_SEAL_SHRINK);
+	struct udmabuf_create_item item = memory_item(mem, 0, NR_PAGES);
+	enum driver driver;
+
+	KUNIT_ASSERT_EQ(test, 0, memfd_fcntl(mem->file, F_ADD_SEALS,
+					     F_SEAL_WRITE));
+	for (driver = 0; driver < NR_DRIVERS; driver++)
+		KUNIT_EXPECT_EQ(test, -EINVAL,
+				create(test, driver, NATIVE, 0, &item));
+}
+
+/* hugetlbfs files have seals of their own: the same rules. */
+static void seals_of_hugetlbfs_files_count(struct kunit *test)
+{
+	struct memory *mem = memory_hugetlb(test, 1);
+	struct udmabuf_create_item item = memory_item(mem, 3, 2);
+	enum driver driver;
+	long fd;
+
+	for (driver = 0; driver < NR_DRIVERS; driver++) {
+		fd = create(test, driver, NATIVE, 0, &item);
+		KUNIT_ASSERT_GE(test, fd, 0);
+		close_buffer(test, fd);
+	}
+	KUNIT_ASSERT_EQ(test, 0, memfd_fcntl(mem->file, F_ADD_SEALS,
+					     F_SEAL_FUTURE_WRITE));
+	for (driver = 0; driver < NR_DRIVERS; driver++)
+		KUNIT_EXPECT_EQ(test, -EINVAL,
+				create(test, driver, NATIVE, 0, &item));
+}
+
+static struct kunit_case ioctl_cases[] = {
+	KUNIT_CASE_PARAM(errors_are_those_of_the_stock_driver, row_gen_params),
+	KUNIT_CASE(a_range_of_no_size_is_an_error),
+	KUNIT_CASE(an_empty_list_is_an_error),
+	KUNIT_CASE(unknown_calls_are_refused),
+	KUNIT_CASE(missing_arguments_are_faults),
+	KUNIT_CASE(only_cloexec_is_looked_at),
+	KUNIT_CASE(list_limit_counts_items),
+	KUNIT_CASE(size_limit_mb_counts_mebibytes),
+	KUNIT_CASE(size_limit_mb_does_not_overflow),
+	KUNIT_CASE(a_large_limit_makes_large_buffers),
+	KUNIT_CASE(callers_of_32_bits_are_served),
+	KUNIT_CASE(a_buffer_without_a_descriptor_is_released),
+	KUNIT_CASE(racing_seal_cannot_slip_in),
+	KUNIT_CASE(a_seal_that_was_first_wins),
+	KUNIT_CASE(seals_of_hugetlbfs_files_count),
+	{ }
+};
+
+static struct kunit_suite ioctl_suite = {
+	.name = "udmabuf_fanout_ioctl",
+	.init = init,
+	.test_cases = ioctl_cases,
+};
+
+kunit_test_suite(ioctl_suite);
