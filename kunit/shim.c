@@ -150,8 +150,10 @@ static void put_attrs(struct seq_buf *s, unsigned long attrs)
 		attrs &= ~known[i].bit;
 		before = "|";
 	}
-	if (attrs || !*before)
+	if (attrs)
 		seq_buf_printf(s, "%s%#lx", before, attrs);
+	else if (!*before)
+		seq_buf_puts(s, "0");
 }
 
 static void put_dma_data_direction(struct seq_buf *s, unsigned int n)

@@ -262,7 +262,7 @@ struct shim_label {
 	const void *ptr;
 	const char *type;
 	unsigned int nr;
-	char name[24];
+	char name[48];
 	const char *note;
 };
 

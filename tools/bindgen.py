@@ -478,7 +478,7 @@ struct shim_label {
 	const void *ptr;
 	const char *type;
 	unsigned int nr;
-	char name[24];
+	char name[48];
 	const char *note;
 };
 
@@ -667,8 +667,10 @@ static void put_attrs(struct seq_buf *s, unsigned long attrs)
 		attrs &= ~known[i].bit;
 		before = "|";
 	}
-	if (attrs || !*before)
+	if (attrs)
 		seq_buf_printf(s, "%s%#lx", before, attrs);
+	else if (!*before)
+		seq_buf_puts(s, "0");
 }
 """
 
