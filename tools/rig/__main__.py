@@ -9,11 +9,14 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 from fanout.host import (BUILD, Failure, Totals, colour, require, say, shown)
-from rig import kernel, machine, results
+from rig import bench, kernel, machine, picture, results
 
 # The kernel's selftest wants 1024 huge pages, two scenarios want their own.
 HUGE_PAGES = "hugepages=1:1100"
+# 1 GiB of them and what the kernel takes; 8 bounced mappings of 64 MiB.
+BENCH_MEMORY = "hugepages=1:520 swiotlb=524288"
 SCENARIO = '{"scenario"'
+BENCH = '{"bench"'
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -32,9 +35,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     demo.add_argument("--debug", action="store_true",
                       help="ours only, on a kernel with KASAN, lockdep and "
                       "DMA API debugging, built from source (10 minutes)")
-    picture = add("picture", "draw what a demo or bench run wrote as JSON")
-    picture.add_argument("json", type=Path, metavar="JSON")
-    picture.add_argument("out", type=Path, metavar="OUT.svg")
+    add("bench", "measure each step of the three exporters on an instruction "
+        "clock (5 minutes)")
+    draw = add("picture", "draw what a demo or bench run wrote as JSON")
+    draw.add_argument("json", type=Path, metavar="JSON")
+    draw.add_argument("out", type=Path, metavar="OUT.svg")
     return parser.parse_args(arguments)
 
 
@@ -72,26 +77,57 @@ def demo(options: argparse.Namespace) -> tuple[Totals, str]:
     return results.totals(report, verdict), text
 
 
+def bench_all() -> Totals:
+    """Measure, show the table, compare with the targets."""
+    start = time.monotonic()
+    require(kernel.TOOLS)
+    guest = kernel.stock_kernel()
+    archive = kernel.initramfs(guest)
+    say("bench", f"booting linux {guest.release} in QEMU, 5 minutes")
+    lines = machine.run_guest(
+        machine.Boot("bench", guest, archive,
+                     (BENCH_MEMORY, "numa_balancing=disable",
+                      "RIG_MODE=bench"), silence=300, total=1800),
+        lambda text: f"{text.count(BENCH)} measurements")
+    measured = bench.parse(lines)
+    out = BUILD / "rig/bench.json"
+    out.write_text(bench.as_json(measured))
+    print("\n".join(("", "thousands of instructions, each the median of three "
+                     "runs (1 GiB: one):", *bench.table(measured), "")))
+    loose = bench.unsteady(measured)
+    if loose:
+        print("repetitions further apart than 2 %:")
+        print("\n".join("    " + line for line in loose))
+    totals, judged = bench.report(measured)
+    print("\n".join((f"targets of {results.NAMES[results.OURS]}:", *judged)))
+    print(f"{shown(out)} has all of it; {time.monotonic() - start:.0f} s\n")
+    return totals
+
+
 def main() -> int:
     """Return: 0 if all is right, 1 if not, 2 if it could not be tried."""
     options = parse(sys.argv[1:])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        if options.command == "demo":
+        if options.command == "picture":
+            picture.draw(options.json, options.out)
+            return 0
+        if options.command == "bench":
+            totals = bench_all()
+        else:
             # Only the JSON itself goes to standard output.
             with redirect_stdout(sys.stderr if options.json else sys.stdout):
                 totals, text = demo(options)
             if options.json:
                 print(text, end="")
-        else:
-            return 0
     except Failure as failure:
         print(colour(f"error: {failure}", 31), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    print(totals, file=sys.stderr if options.json else sys.stdout)
+    print(totals, file=sys.stderr if options.command == "demo"
+          and options.json else sys.stdout)
     return 1 if totals.failed else 0
 
 

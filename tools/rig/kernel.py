@@ -26,6 +26,7 @@ DRIVER = "udmabuf_fanout.ko"
 TOOLS = (*KERNEL_BUILD, Need("cpio", program="cpio"),
          Need("qemu-system-x86", program="qemu-system-x86_64"))
 
+_GUEST_SOURCES = ("guest.c", "scenarios.c", "bench.c")
 # What the kernel has for attributes and user space has not.
 _GUEST_FLAGS = ("-static", "-O2", "-Wall", "-Wextra", "-Werror",
                 "-Wno-missing-field-initializers", "-D_GNU_SOURCE",
@@ -166,7 +167,7 @@ def initramfs(kernel: Kernel) -> Path:
         _logged("modules", ["objcopy", "-g", module, root / module.name], log,
                 "a module could not be stripped")
     _logged("guest", ["gcc", *_GUEST_FLAGS, "-o", root / "init",
-                      *sorted(GUEST.glob("[gsb]*.c"))], log,
+                      *(GUEST / name for name in _GUEST_SOURCES)], log,
             "the guest program could not be built")
     tree: KernelTree = newest_tree()
     _logged("selftest", ["gcc", "-static", "-O2", "-o", root / "selftest",

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What each step costs: the guest's figures, the tables, the targets."""
+
+import json
+import statistics
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+
+from fanout.host import Failure, Totals, colour
+from rig.results import NAMES, OURS
+
+# Name in the guest's lines, head of its column.
+COLUMNS = {
+    "create": "create", "attach_map": "attach+map", "entries": "sg entries",
+    "pair": "START+END", "touch_any": "touch", "touch_aligned": "aligned",
+    "vmap": "vmap", "vunmap": "vunmap", "detach": "detach", "close": "close",
+    "held_kib": "held KiB",
+}
+# Counted in themselves, not in thousands of instructions.
+PLAIN = ("entries", "held_kib")
+
+SMALL = "scattered 4 KiB pages, 64 MiB"
+HUGE = "2 MiB pages, 64 MiB"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A figure that ours must not exceed."""
+
+    row: str
+    column: str
+    most: float | str   # a figure, or the exporter that it must stay below
+    title: str
+    per_entry: bool = False
+
+
+TARGETS = (
+    Target(HUGE, "attach_map", 9, "attach+map, 2 MiB pages"),
+    Target(HUGE, "entries", 32, "sg entries, 2 MiB pages"),
+    Target(SMALL, "attach_map", "stock", "attach+map, 4 KiB pages"),
+    Target(SMALL, "attach_map", "heap", "attach+map, 4 KiB pages, an entry",
+           per_entry=True),
+    Target(HUGE, "touch_aligned", 150, "mmap + touch, 2 MiB pages, aligned"),
+    Target(HUGE, "touch_any", 15500, "mmap + touch, 2 MiB pages, any address"),
+    Target(SMALL, "touch_any", 15500, "mmap + touch, 4 KiB pages"),
+    Target(HUGE, "create", 40, "create, 2 MiB pages"),
+    Target(SMALL, "create", 29000, "create, 4 KiB pages"),
+    Target(HUGE, "close", 100, "close, 2 MiB pages"),
+    Target(SMALL, "close", 17860, "close, 4 KiB pages"),
+    Target(HUGE, "pair", 1.6, "START+END pair, 1 coherent importer"),
+    Target("2 MiB pages, 64 MiB, 64 importers", "pair", 1.6,
+           "START+END pair, 64 coherent importers"),
+)
+
+
+@dataclass
+class Cost:
+    """One row with one exporter: every repetition's figures, or a failure."""
+
+    runs: list[dict[str, int]] = field(default_factory=list)
+    failed: str = ""
+
+    def value(self, column: str) -> float | None:
+        """The median, in thousands unless PLAIN; None if there is none."""
+        if not self.runs:
+            return None
+        median = statistics.median(run[column] for run in self.runs)
+        return median if column in PLAIN else median / 1000
+
+    def spread(self, column: str) -> float:
+        """How far the repetitions lie apart, as a part of their median."""
+        values = [run[column] for run in self.runs]
+        median = statistics.median(values) if values else 0
+        return (max(values) - min(values)) / median if median else 0.0
+
+
+@dataclass
+class Bench:
+    """Everything one boot measured: rows, then exporters."""
+
+    kernel: str = ""
+    rows: dict[str, dict[str, Cost]] = field(default_factory=dict)
+
+    def value(self, row: str, exporter: str, column: str) -> float | None:
+        """One figure of the table."""
+        cost = self.rows.get(row, {}).get(exporter)
+        return cost.value(column) if cost else None
+
+
+def parse(lines: Iterable[str]) -> Bench:
+    """Read the result channel."""
+    bench = Bench()
+    for number, line in enumerate(lines, 1):
+        try:
+            entry = json.loads(line)
+            if "error" in entry:
+                raise Failure(f"the guest program says: {entry['error']}")
+            if "kernel" in entry:
+                bench.kernel = entry["kernel"]
+            if "bench" not in entry:
+                continue
+            cost = bench.rows.setdefault(entry["bench"], {}).setdefault(
+                entry["exporter"], Cost())
+            if "failed" in entry:
+                cost.failed = f"{entry['failed']}: errno {entry['errno']}"
+            else:
+                cost.runs.append({name: int(entry[name]) for name in COLUMNS})
+        except (ValueError, KeyError, TypeError) as error:
+            raise Failure(f"the guest's result line {number} makes no sense: "
+                          f"{line[:120]!r}") from error
+    return bench
+
+
+def figure(value: float | None) -> str:
+    """A figure as the table shows it."""
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 100 or value == int(value) \
+        else f"{value:.3g}"
+
+
+def table(bench: Bench) -> list[str]:
+    """Rows and exporters down, steps across, in thousands of instructions."""
+    wide = max(map(len, bench.rows))
+    lines = [" ".join([f"{'':<{wide}} {'':<14}",
+                       *(f"{head:>10}" for head in COLUMNS.values())])]
+    for row, costs in bench.rows.items():
+        title = row
+        for exporter, cost in costs.items():
+            text = [figure(cost.value(column)) for column in COLUMNS]
+            lines.append(" ".join(
+                [f"{title:<{wide}} {NAMES[exporter]:<14}",
+                 *(f"{cell:>10}" for cell in text)])
+                if cost.runs else
+                f"{title:<{wide}} {NAMES[exporter]:<14} {cost.failed}")
+            title = ""
+    return lines
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A target and what became of it."""
+
+    title: str
+    value: float | None
+    most: float | None
+
+    @property
+    def met(self) -> bool:
+        """Whether both are known and it is not exceeded."""
+        return (self.value is not None and self.most is not None
+                and self.value <= self.most)
+
+    def __str__(self) -> str:
+        return (f"{self.title:<40} {figure(self.value):>10}  at most "
+                f"{figure(self.most):>10}")
+
+
+def judge(bench: Bench, targets: Iterable[Target] = TARGETS) -> list[Judged]:
+    """Compare ours with the targets."""
+    found = []
+    for target in targets:
+        def one(exporter: str, target: Target = target) -> float | None:
+            value = bench.value(target.row, exporter, target.column)
+            entries = bench.value(target.row, exporter, "entries")
+            if not target.per_entry or value is None:
+                return value
+            return value / entries if entries else None
+
+        most = one(target.most) if isinstance(target.most, str) \
+            else float(target.most)
+        found.append(Judged(target.title, one(OURS), most))
+    return found
+
+
+def unsteady(bench: Bench, most: float = 0.02) -> list[str]:
+    """The figures whose repetitions lie further apart than @most."""
+    return [f"{row}, {NAMES[exporter]}: {COLUMNS[column]} by "
+            f"{cost.spread(column):.0%}"
+            for row, costs in bench.rows.items()
+            for exporter, cost in costs.items()
+            for column in COLUMNS
+            if column not in PLAIN and cost.spread(column) > most]
+
+
+def report(bench: Bench) -> tuple[Totals, list[str]]:
+    """The targets as lines, and how many were met."""
+    judged = judge(bench)
+    lines = [colour("ok    " if j.met else "MISSED", 32 if j.met else 31)
+             + f" {j}" for j in judged]
+    met = sum(j.met for j in judged)
+    return Totals(met, len(judged) - met), lines
+
+
+def as_json(bench: Bench) -> str:
+    """Everything measured, for machines."""
+    tree = {
+        "kernel": bench.kernel, "unit": "1000 instructions",
+        "exporters": NAMES,
+        "rows": {row: {exporter: {
+            "median": {c: cost.value(c) for c in COLUMNS} if cost.runs else {},
+            "spread": {c: round(cost.spread(c), 4) for c in COLUMNS},
+            "runs": cost.runs, "failed": cost.failed}
+            for exporter, cost in costs.items()}
+            for row, costs in bench.rows.items()},
+        "targets": [asdict(j) | {"met": j.met} for j in judge(bench)],
+    }
+    return json.dumps(tree, indent=1) + "\n"

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Draws what a demo or a bench run wrote as JSON."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from fanout.host import Failure, Need, require
+
+_MATPLOTLIB = (Need("python3-matplotlib", module="matplotlib"),)
+_SHADES = {"right": "#3a923a", "wrong": "#c03d3e", "refused": "#e1a32c",
+           "broken": "#9372b2", "": "#e8e8e8"}
+
+
+def _figure(width: float, height: float) -> Any:
+    """An empty picture, in inches. Only pictures need matplotlib."""
+    from matplotlib.figure import Figure    # type: ignore[import]
+    return Figure(figsize=(width, height))
+
+
+def outcome(runs: list[dict[str, Any]]) -> str:
+    """The worst that happened in any order, nothing if nothing applied."""
+    seen = {run["outcome"] for run in runs}
+    return next((o for o in ("broken", "wrong", "refused", "right")
+                 if o in seen), "")
+
+
+def words(runs: list[dict[str, Any]], what: str) -> str:
+    """What stands in the cell: who read whose data, or why nobody did."""
+    run = next((r for r in runs if r["outcome"] == what), None)
+    if run is None:
+        return ""
+    if what == "refused":
+        return "refused"
+    readers: list[str] = []
+    for check in run["checks"]:
+        if check["reader"] not in readers:
+            readers.append(check["reader"])
+    if what == "wrong":
+        last = run["checks"][-1]
+        return f"{last['reader']} saw {last['seen']}"
+    return " and ".join(readers) + " right" if readers else what
+
+
+def draw_demo(report: dict[str, Any], out: Path) -> None:
+    """Scenarios down, exporters across; a cell says who read what."""
+    exporters = report["exporters"]
+    rows = report["scenarios"]
+    figure = _figure(12, 0.27 * len(rows) + 1.1)
+    axes = figure.add_axes((0.41, 0.01, 0.58,
+                            1 - 0.9 / (0.27 * len(rows) + 1.1)))
+    for y, row in enumerate(rows):
+        for x, exporter in enumerate(exporters):
+            runs = row["runs"].get(exporter, [])
+            what = outcome(runs)
+            axes.barh(y, 0.97, left=x, height=0.9, color=_SHADES[what])
+            axes.text(x + 0.48, y, words(runs, what), ha="center",
+                      va="center", fontsize=7,
+                      color="black" if what in ("", "refused") else "white")
+    axes.set_yticks(range(len(rows)), [row["title"] for row in rows],
+                    fontsize=7.5)
+    axes.set_xticks([x + 0.48 for x in range(len(exporters))], [
+        f"{name}\n{report['totals'][e]['wrong']} of "
+        f"{sum(report['totals'][e].values())} wrong"
+        for e, name in exporters.items()], fontsize=9)
+    axes.xaxis.tick_top()
+    axes.set_xlim(0, len(exporters))
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.tick_params(length=0)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    figure.savefig(out, metadata={"Date": None} if out.suffix == ".svg"
+                   else None)
+
+
+def draw_bench(report: dict[str, Any], out: Path) -> None:
+    """For the rows of 64 MiB: each step's cost, exporters beside each other."""
+    steps = ("create", "attach_map", "pair", "touch_any", "touch_aligned",
+             "detach", "close")
+    rows = [r for r in ("scattered 4 KiB pages, 64 MiB", "THP, 64 MiB",
+                        "2 MiB pages, 64 MiB") if r in report["rows"]]
+    figure = _figure(12, 3.2 * len(rows))
+    for number, row in enumerate(rows, 1):
+        axes = figure.add_subplot(len(rows), 1, number)
+        for i, (exporter, name) in enumerate(report["exporters"].items()):
+            median = report["rows"][row].get(exporter, {}).get("median") or {}
+            values = [median.get(step) or 0 for step in steps]
+            bars = axes.bar([x + 0.27 * (i - 1) for x in range(len(steps))],
+                            values, 0.25, label=name,
+                            color=("#888888", "#4c72b0", "#3a923a")[i])
+            axes.bar_label(bars, [f"{v:,.0f}" if v >= 10 else f"{v:.1f}"
+                                  for v in values], fontsize=7)
+        axes.set_yscale("log")
+        axes.set_ylabel("1000 instructions", fontsize=8)
+        axes.set_xticks(range(len(steps)), [
+            "create", "attach + map", "START + END", "mmap + touch\nany address",
+            "mmap + touch\naligned", "detach", "close"], fontsize=8)
+        axes.set_title(row, fontsize=10)
+        axes.margins(y=0.15)
+        if number == 1:
+            axes.legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(out, metadata={"Date": None} if out.suffix == ".svg"
+                   else None)
+
+
+def draw(source: Path, out: Path) -> None:
+    """Draw @source, whichever of the two it is, to @out."""
+    require(_MATPLOTLIB)
+    if out.suffix not in (".svg", ".png"):
+        raise Failure(f"{out}: a picture is .svg or .png")
+    try:
+        report = json.loads(source.read_text())
+    except (OSError, ValueError) as error:
+        raise Failure(f"{source} cannot be read: {error}; run demo or bench "
+                      "first") from error
+    if "scenarios" in report:
+        draw_demo(report, out)
+    elif "rows" in report:
+        draw_bench(report, out)
+    else:
+        raise Failure(f"{source} is not what demo or bench wrote")
