@@ -28,6 +28,7 @@ static const struct subset everyone = { NO_MAPPING, true };
 struct plan {
 	const struct sync_peer *peers;
 	unsigned int nr;
+	unsigned int present;
 	enum sync_policy policy;
 	struct sync_step *steps;
 	unsigned int len;
@@ -43,11 +44,31 @@ static bool is_member(const struct sync_peer *peer, struct subset set)
 	return (peer->mapping == set.mapping) != set.others;
 }
 
+/* The bit of struct plan.present for one kind of reader or writer. */
+static unsigned int class(enum sync_kind kind, bool writer)
+{
+	return 1u << (kind + (writer ? SYNC_NR_KINDS : 0));
+}
+
+static unsigned int census(const struct sync_peer *peers, unsigned int nr)
+{
+	unsigned int writers = 0, readers = 0, i;
+
+	for (i = 0; i < nr; i++)
+		if (is_writer(&peers[i]))
+			writers |= class(peers[i].kind, true);
+		else
+			readers |= class(peers[i].kind, false);
+	return writers | readers;
+}
+
 static bool has_writer(const struct plan *plan, struct subset set,
 		       enum sync_kind kind)
 {
 	unsigned int i;
 
+	if (!(plan->present & class(kind, true)))
+		return false;
 	for (i = 0; i < plan->nr; i++)
 		if (plan->peers[i].kind == kind &&
 		    is_writer(&plan->peers[i]) &&
@@ -58,11 +79,10 @@ static bool has_writer(const struct plan *plan, struct subset set,
 
 static bool has_any_writer(const struct plan *plan, struct subset set)
 {
-	unsigned int i;
+	enum sync_kind kind;
 
-	for (i = 0; i < plan->nr; i++)
-		if (is_writer(&plan->peers[i]) &&
-		    is_member(&plan->peers[i], set))
+	for (kind = SYNC_COHERENT; kind < SYNC_NR_KINDS; kind++)
+		if (has_writer(plan, set, kind))
 			return true;
 	return false;
 }
@@ -92,13 +112,23 @@ static void add_step(struct plan *plan, unsigned int peer,
 static void add_each(struct plan *plan, struct subset set, enum sync_kind kind,
 		     bool readers, bool writers, enum sync_phase phase)
 {
-	const struct sync_peer *peer = plan->peers;
+	struct sync_step *step = plan->steps + plan->len;
+	const struct sync_peer *peers = plan->peers;
+	const unsigned int nr = plan->nr;
 	unsigned int i;
 
-	for (i = 0; i < plan->nr; i++, peer++)
-		if (peer->kind == kind && is_member(peer, set) &&
-		    (is_writer(peer) ? writers : readers))
-			add_step(plan, i, phase);
+	if (!(plan->present & ((readers ? class(kind, false) : 0) |
+			       (writers ? class(kind, true) : 0))))
+		return;
+	for (i = 0; i < nr; i++) {
+		if (peers[i].kind != kind || !is_member(&peers[i], set) ||
+		    !(is_writer(&peers[i]) ? writers : readers))
+			continue;
+		step->peer = i;
+		step->phase = phase;
+		step++;
+	}
+	plan->len = step - plan->steps;
 }
 
 /*
@@ -125,6 +155,9 @@ static void add_caches(struct plan *plan, struct subset set, bool readers,
 		return;
 	}
 
+	if (!(plan->present & (class(SYNC_NONCOHERENT, true) |
+			       class(SYNC_NONCOHERENT, false))))
+		return;
 	for (i = 0; i < plan->nr; i++, peer++) {
 		if (peer->kind != SYNC_NONCOHERENT || !is_member(peer, set))
 			continue;
@@ -249,6 +282,7 @@ unsigned int sync_plan(const struct sync_peer *peers, unsigned int nr,
 	struct plan plan = {
 		.peers = peers,
 		.nr = nr,
+		.present = census(peers, nr),
 		.policy = access->policy,
 		.steps = steps,
 	};
@@ -256,12 +290,16 @@ unsigned int sync_plan(const struct sync_peer *peers, unsigned int nr,
 	/*
 	 * H15: in a write access the pages as the CPU sees them are newer than
 	 * anything else: its begin has fetched, devices do not write in it, and
-	 * its end pushes. So there is nothing to fetch or to push before that,
-	 * and no order of steps would be safe: what is stored between a clean
-	 * and an invalidate is lost.
+	 * its end pushes. So there is nothing to fetch or to pass on before
+	 * that, and no order of steps would be safe: what is stored between a
+	 * clean and an invalidate is lost.
 	 */
-	if (access->event != SYNC_END && access->write_open)
-		return 0;
+	if (access->write_open) {
+		if (access->event == SYNC_MAP)
+			push(&plan, self, true, true);
+		if (access->event != SYNC_END)
+			return plan.len;
+	}
 
 	switch (access->event) {
 	case SYNC_BEGIN:
