@@ -10,6 +10,8 @@ TREE = $(if $(KTREE),--ktree '$(KTREE)')
 help:
 	@echo 'make test            the KUnit suites in two UML kernels (plain, debug),'
 	@echo '                     the tests of the tools, and their types'
+	@echo 'make demo            what a CPU and two devices see through each exporter,'
+	@echo '                     in QEMU on a stock kernel (DEBUG=1: a debug kernel)'
 	@echo 'make kunit           the KUnit suites in the plain UML kernel'
 	@echo '     DEBUG=1         ... with KASAN, lockdep and DMA API debugging'
 	@echo '     ARCH=x86_64     ... under QEMU; also arm64'
@@ -33,6 +35,11 @@ test tree check bindings bindings-check: python
 kunit: python
 	@$(FANOUT) kunit --arch '$(ARCH)' $(TREE) \
 		$(if $(filter-out 0,$(DEBUG)),--debug) --filter '$(FILTER)'
+
+.PHONY: demo
+demo: python
+	@PYTHONPATH=tools $(PYTHON) -m rig demo \
+		$(if $(filter-out 0,$(DEBUG)),--debug)
 
 .PHONY: module
 module: python

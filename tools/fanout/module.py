@@ -56,17 +56,30 @@ def _localise(unpacked: Path, final: Path) -> None:
                              f"include {final}/usr/src/", 1))
 
 
-def find_headers(kdir: str) -> Path:
-    """The kernel build folder to build against."""
-    if kdir:
-        given = Path(kdir).absolute()
-        if not (given / "Makefile").is_file():
-            raise Failure(f"KDIR={kdir} is not a kernel build folder: it has "
-                          "no Makefile")
-        if not (given / "include/generated/autoconf.h").is_file():
-            raise Failure(f"KDIR={kdir} is not configured and prepared: run "
-                          "make modules_prepare there")
-        return given
+def find_headers(kdir: str = "") -> Path:
+    """The kernel build folder to build against, and its compiler."""
+    headers = _given_headers(kdir) if kdir else _newest_headers()
+    variables = headers / ".kernelvariables"
+    if variables.is_file() and (gcc := re.search(r"gcc-\d+",
+                                                 variables.read_text())):
+        require([Need(gcc[0], program=gcc[0])])
+    return headers
+
+
+def _given_headers(kdir: str) -> Path:
+    """KDIR=, if a module can be built there."""
+    given = Path(kdir).absolute()
+    if not (given / "Makefile").is_file():
+        raise Failure(f"KDIR={kdir} is not a kernel build folder: it has no "
+                      "Makefile")
+    if not (given / "include/generated/autoconf.h").is_file():
+        raise Failure(f"KDIR={kdir} is not configured and prepared: run make "
+                      "modules_prepare there")
+    return given
+
+
+def _newest_headers() -> Path:
+    """The newest 6.12 headers package, downloaded unless it was before."""
     with locked(CACHE) as cache:
         cached = newest_headers(
             (path.name for path in cache.iterdir()), _architecture())
@@ -97,10 +110,6 @@ def build_module(kdir: str) -> Totals:
     """
     require((*KERNEL_BUILD, *SPARSE))
     headers = find_headers(kdir)
-    variables = headers / ".kernelvariables"
-    if variables.is_file() and (gcc := re.search(r"gcc-\d+",
-                                                 variables.read_text())):
-        require([Need(gcc[0], program=gcc[0])])
     shutil.rmtree(MODULE, ignore_errors=True)
     shutil.copytree(REPO / "driver", MODULE)
     say("module", f"building against {headers} (10 s)")
