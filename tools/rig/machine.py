@@ -78,6 +78,8 @@ def command(boot: Boot, console: Path, results: Path) -> list[str | Path]:
 
 def show_console(console: Path, at: int | None = None) -> None:
     """Print the lines of the guest's log that matter."""
+    if not console.exists():
+        return
     lines = console.read_text(errors="replace").splitlines()
     for line in (relevant(lines, at) if at is not None else lines[-20:]):
         print("    " + line)

@@ -95,6 +95,8 @@ def parse(lines: Iterable[str]) -> Report:
 def _take(entry: dict[str, Any], report: Report,
           rows: dict[str, Scenario]) -> None:
     """Put one line of the result channel where it belongs."""
+    if not isinstance(entry, dict):
+        raise TypeError("not an object")
     if "error" in entry:
         raise Failure(f"the guest program says: {entry['error']}")
     if "kernel" in entry:

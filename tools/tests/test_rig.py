@@ -1,0 +1,374 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Tests of the rig: how it reads, judges and watches a guest."""
+
+import contextlib
+import io
+import json
+import os
+import tempfile
+import time
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from fanout.host import Failure
+from rig import bench, kernel, machine, picture, results
+
+KERNEL = '{"kernel": "6.12.117+deb12-amd64", "version": "#1 SMP"}'
+END = '{"end": 0}'
+
+
+def scenario(name: str, design: bool = True) -> str:
+    """A scenario's line."""
+    return json.dumps({"scenario": name, "title": f"title of {name}",
+                       "design": design})
+
+
+def run(name: str, exporter: str, outcome: str, error: int = 0) -> str:
+    """A run's line."""
+    check = {"reader": "CPU", "expected": "the device's data",
+             "seen": "the old data" if outcome == "wrong"
+             else "the device's data"}
+    return json.dumps({
+        "run": name, "exporter": exporter, "order": ["bounced 1 writes"],
+        "outcome": outcome, "step": "map of bounced 1" if error else "",
+        "errno": error, "detail": "", "checks": [check]})
+
+
+def selftest(exporter: str, *lines: str) -> list[str]:
+    """A selftest's lines, with its exit status 0."""
+    return [json.dumps({"selftest": exporter, "line": line})
+            for line in lines] + \
+        [json.dumps({"selftest": exporter, "status": 0})]
+
+
+def as_known() -> list[str]:
+    """What a guest reports whose stock exporters are as wrong as known."""
+    lines = [KERNEL, scenario("s")]
+    for exporter, (wrong, runs) in results.KNOWN_WRONG.items():
+        lines += [run("s", exporter, "wrong")] * wrong
+        lines += [run("s", exporter, "right")] * (runs - wrong)
+    return lines
+
+
+def judged(*lines: str) -> list[str]:
+    """The verdicts on a report that do not hold."""
+    report = results.parse([*as_known(), *lines, END])
+    return [what for good, what in results.verdicts(report, False)
+            if not good]
+
+
+class Parser(unittest.TestCase):
+    """Lines of the result channel become a report."""
+
+    def test_runs_belong_to_scenario_and_exporter(self) -> None:
+        """Counted by exporter, by outcome, and by table."""
+        report = results.parse([
+            KERNEL, scenario("a"), run("a", "stock", "wrong"),
+            run("a", "fanout", "right"), scenario("b", design=False),
+            run("b", "stock", "wrong"), END])
+        self.assertEqual(report.kernel, "6.12.117+deb12-amd64")
+        self.assertEqual(report.exporters(), ["stock", "fanout"])
+        self.assertEqual(report.count("stock", "wrong"), 2)
+        self.assertEqual(report.count("stock", "wrong", design=True), 1)
+
+    def test_nonsense_names_the_line(self) -> None:
+        """A line cut short, a run of no scenario, a key that is missing."""
+        for bad in ('{"run": "a", "expo', run("never", "stock", "right"),
+                    '{"scenario": "a"}', "[]", "7"):
+            with self.assertRaisesRegex(Failure, "line 2 makes no sense"):
+                results.parse([KERNEL, bad])
+
+    def test_the_guests_own_error_is_passed_on(self) -> None:
+        """It is not taken for an empty report."""
+        with self.assertRaisesRegex(Failure, "no memory above 4 GiB"):
+            results.parse(['{"error": "no memory above 4 GiB"}'])
+
+
+class Cells(unittest.TestCase):
+    """What the table says in one place."""
+
+    def cell(self, *outcomes: str, error: int = 0) -> tuple[str, list[str]]:
+        """The cell and the legend for runs that ended so."""
+        report = results.parse([scenario("a"), *(
+            run("a", "fanout", outcome, error) for outcome in outcomes)])
+        legend: list[str] = []
+        return results.cell(report.scenarios[0].runs["fanout"], legend), legend
+
+    def test_right_only_if_every_order_is(self) -> None:
+        """One wrong order shows, with what was seen."""
+        self.assertEqual(self.cell("right", "right"), ("right", []))
+        self.assertEqual(self.cell("right", "wrong"), (
+            "WRONG (1) 1/2",
+            ["CPU saw the old data, expected the device's data"]))
+
+    def test_refused_has_its_errno(self) -> None:
+        """As the kernel's headers call it."""
+        self.assertEqual(self.cell("refused", "right", error=95)[0],
+                         "refused EOPNOTSUPP")
+
+    def test_wrong_outweighs_refused(self) -> None:
+        """A refusal in one order does not hide a wrong one in the other."""
+        self.assertEqual(self.cell("refused", "wrong")[0], "WRONG (1) 1/2")
+
+    def test_not_applicable_is_a_dash(self) -> None:
+        """It counts as nothing."""
+        self.assertEqual(self.cell("not applicable", "not applicable")[0],
+                         "-")
+
+    def test_table_has_all_rows_and_totals(self) -> None:
+        """Scenarios down, exporters across."""
+        with mock.patch.dict(os.environ, NO_COLOR="1"):
+            text = "\n".join(results.table(results.parse(as_known())))
+        self.assertRegex(text, r"title of s +WRONG \(1\) 16/28 +WRONG")
+        self.assertRegex(text, r"WRONG +16 +14")
+        self.assertIn("(1) CPU saw the old data", text)
+
+
+class Verdicts(unittest.TestCase):
+    """What must hold for a run to pass."""
+
+    def test_all_holds(self) -> None:
+        """Ours right, the others as known."""
+        self.assertEqual(judged(run("s", "fanout", "right")), [])
+
+    def test_one_wrong_of_ours_fails(self) -> None:
+        """However many are right."""
+        self.assertRegex(judged(run("s", "fanout", "right"),
+                                run("s", "fanout", "wrong"))[0],
+                         "udmabuf-fanout: 1 WRONG, 1 right")
+
+    def test_nothing_but_refusals_fails(self) -> None:
+        """A driver that refuses everything is never wrong."""
+        self.assertTrue(judged(run("s", "fanout", "refused", 95)))
+
+    def test_broken_fails_whoever_it_is(self) -> None:
+        """A scenario that could not be played proves nothing."""
+        self.assertTrue(judged(run("s", "fanout", "right"),
+                               run("s", "heap", "broken")))
+
+    def test_stock_no_longer_wrong_fails(self) -> None:
+        """Then the rig does not show what it is built to show."""
+        self.assertRegex(judged(run("s", "fanout", "right"),
+                                run("s", "stock", "right"))[0],
+                         "wrong in 16 of 29 runs")
+
+    def test_selftest_must_be_the_same_and_have_passed(self) -> None:
+        """On both nodes, line by line."""
+        good = run("s", "fanout", "right")
+        stock = selftest("stock", "ok 1 a", "ok 2 b")
+        self.assertEqual(judged(good, *stock,
+                                *selftest("fanout", "ok 1 a", "ok 2 b")), [])
+        for ours in (("ok 1 a", "not ok 2 b"), ("ok 1 a",), ()):
+            self.assertTrue(judged(good, *stock, *selftest("fanout", *ours)))
+        self.assertTrue(judged(good, *selftest("stock"),
+                               *selftest("fanout")))
+
+    def test_dma_debugging_must_be_on_and_silent(self) -> None:
+        """An oracle that has switched itself off says nothing."""
+        for errors, disabled, failed in ((0, "N", 0), (1, "N", 1),
+                                         (0, "Y", 1)):
+            line = json.dumps({"dma_api_errors": errors,
+                               "disabled": disabled})
+            self.assertEqual(
+                len(judged(run("s", "fanout", "right"), line)), failed)
+
+    def test_totals_count_verdicts(self) -> None:
+        """A failed verdict is a failure even if no run of ours was wrong."""
+        report = results.parse([KERNEL])
+        verdict = results.verdicts(report, True)
+        self.assertEqual(results.totals(report, verdict).failed, 1)
+
+
+def measured(row: str, exporter: str, **figures: int) -> str:
+    """A line of the bench."""
+    return json.dumps({"bench": row, "exporter": exporter}
+                      | {column: 0 for column in bench.COLUMNS} | figures)
+
+
+class Bench(unittest.TestCase):
+    """Figures, their spread, and the targets."""
+
+    def test_median_in_thousands(self) -> None:
+        """One run that something disturbed does not count; entries do."""
+        read = bench.parse([measured("r", "stock", create=value, entries=32)
+                            for value in (2000, 9000000, 2100)])
+        self.assertEqual(read.value("r", "stock", "create"), 2.1)
+        self.assertEqual(read.value("r", "stock", "entries"), 32)
+        self.assertEqual(len(bench.unsteady(read)), 1)
+
+    def test_target_is_met_or_missed(self) -> None:
+        """Against a figure, against an exporter, by entry, and unknown."""
+        read = bench.parse([
+            measured("r", "fanout", attach_map=200000, entries=1000),
+            measured("r", "stock", attach_map=300000, entries=16384),
+            measured("r", "heap", attach_map=10000, entries=100)])
+        targets = [bench.Target("r", "attach_map", 200, ""),
+                   bench.Target("r", "attach_map", 199.9, ""),
+                   bench.Target("r", "attach_map", "stock", ""),
+                   bench.Target("r", "attach_map", "heap", "",
+                                per_entry=True),
+                   bench.Target("none", "attach_map", 1, "")]
+        self.assertEqual([j.met for j in bench.judge(read, targets)],
+                         [True, False, True, False, False])
+
+    def test_targets_name_rows_and_columns_that_exist(self) -> None:
+        """A target on a row that was renamed would never be judged."""
+        source = (kernel.GUEST / "bench.c").read_text()
+        for target in bench.TARGETS:
+            self.assertIn(f'"{target.row}"', source)
+            self.assertIn(target.column, bench.COLUMNS)
+
+    def test_failed_row_is_shown_as_failed(self) -> None:
+        """With the step and the errno."""
+        read = bench.parse([json.dumps({
+            "bench": "r", "exporter": "heap", "failed": "attach and map",
+            "errno": 5})])
+        self.assertIn("attach and map: errno 5", bench.table(read)[1])
+
+
+class Guest(unittest.TestCase):
+    """A guest is watched to its end, whatever that is."""
+
+    def setUp(self) -> None:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.folder = Path(temporary.name)
+        patches = contextlib.ExitStack()
+        self.addCleanup(patches.close)
+        patches.enter_context(mock.patch.object(machine, "LOGS", self.folder))
+        patches.enter_context(mock.patch.object(
+            machine, "available_memory_mb", return_value=8000))
+        patches.enter_context(mock.patch.dict(
+            os.environ, PATH=f"{self.folder}:/bin"))
+
+    def boot(self, script: str, silence: int = 20) -> list[str]:
+        """Run @script as QEMU: $console and $results are its two ports."""
+        qemu = self.folder / "qemu-system-x86_64"
+        qemu.write_text("#!/bin/sh\necho $$ > " f"{self.folder}/pid\n"
+                        f"console={self.folder}/rig-t.console.log\n"
+                        f"results={self.folder}/rig-t.results\n{script}\n")
+        qemu.chmod(0o755)
+        guest = kernel.Kernel("stock", Path("k"), Path("h"), "6.12")
+        with contextlib.redirect_stdout(io.StringIO()) as shown:
+            try:
+                return machine.run_guest(
+                    machine.Boot("t", guest, Path("i"), (), silence=silence),
+                    lambda text: "")
+            finally:
+                self.shown = shown.getvalue()
+
+    def test_lines_come_back(self) -> None:
+        """A run without anything to complain about."""
+        self.assertEqual(
+            self.boot(f"echo hello > $console; echo '{END}' > $results"),
+            [END])
+
+    def test_complaint_fails_a_run_that_ended_well(self) -> None:
+        """With the log around it."""
+        with self.assertRaisesRegex(Failure, "complains: WARNING: CPU: 0"):
+            self.boot("echo '[    1.000000] WARNING: CPU: 0 PID: 1 at x' > "
+                      f"$console; echo '{END}' > $results")
+        self.assertIn("WARNING: CPU: 0", self.shown)
+
+    def test_guest_that_never_comes_up(self) -> None:
+        """It is ended, and nothing is left running."""
+        with self.assertRaisesRegex(Failure, "never came up"):
+            self.boot("exec sleep 60", silence=1)
+        pid = int((self.folder / "pid").read_text())
+        self.assertFalse(Path(f"/proc/{pid}").exists())
+
+    def test_guest_that_hangs(self) -> None:
+        """It spoke, and then no more."""
+        start = time.monotonic()
+        with self.assertRaisesRegex(Failure, "said nothing for 1 s"):
+            self.boot("echo hello > $console; exec sleep 60", silence=1)
+        self.assertLess(time.monotonic() - start, 20)
+        self.assertIn("hello", self.shown)
+
+    def test_guest_that_dies(self) -> None:
+        """QEMU ends by itself, the program's last line is missing."""
+        with self.assertRaisesRegex(Failure, "did not finish"):
+            self.boot(f"echo hello > $console; echo '{KERNEL}' > $results")
+
+    def test_qemu_that_fails(self) -> None:
+        """Its own message is passed on."""
+        with self.assertRaisesRegex(Failure, "status 1: no such machine"):
+            self.boot("echo no such machine; exit 1")
+
+    def test_address_out_of_reach(self) -> None:
+        """edu says so on QEMU's output, and goes on with another address."""
+        with self.assertRaisesRegex(Failure, "cannot reach"):
+            self.boot("echo 'EDU: clamping DMA 0x1 to 0x0!'; "
+                      f"echo hello > $console; echo '{END}' > $results")
+
+    def test_no_qemu(self) -> None:
+        """One message with the package's name."""
+        guest = kernel.Kernel("stock", Path("k"), Path("h"), "6.12")
+        with mock.patch.dict(os.environ, PATH=str(self.folder)), \
+                self.assertRaisesRegex(Failure, "qemu-system-x86"):
+            machine.run_guest(machine.Boot("t", guest, Path("i"), ()),
+                              lambda text: "")
+
+    def test_too_little_memory(self) -> None:
+        """Said before anything is started."""
+        with mock.patch.object(machine, "available_memory_mb",
+                               return_value=100), \
+                self.assertRaisesRegex(Failure, "100 MB of memory left"):
+            self.boot("exit 0")
+        self.assertFalse((self.folder / "pid").exists())
+
+
+class Images(unittest.TestCase):
+    """Where the stock kernel comes from."""
+
+    def test_no_image_in_the_archive(self) -> None:
+        """Headers without an image: one message, nothing downloaded."""
+        with tempfile.TemporaryDirectory() as cache, \
+                mock.patch.object(kernel, "CACHE", Path(cache)), \
+                mock.patch.object(
+                    kernel, "find_headers",
+                    return_value=Path("linux-headers-6.12.1-amd64")), \
+                mock.patch.object(kernel, "_available", return_value=False), \
+                self.assertRaisesRegex(Failure, "no kernel image"):
+            kernel.stock_kernel()
+
+    def test_wanted_options(self) -> None:
+        """Options that a fragment switches off are not missed."""
+        self.assertEqual(kernel.wanted_options(
+            "# CONFIG_A is not set\nCONFIG_B=y\n"), ["CONFIG_B=y"])
+
+
+class Picture(unittest.TestCase):
+    """Both kinds of JSON can be drawn; nothing else can."""
+
+    def draw(self, text: str, name: str = "out.svg") -> str:
+        """The picture of @text."""
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder) / "in.json"
+            source.write_text(text)
+            picture.draw(source, Path(folder) / name)
+            return (Path(folder) / name).read_text()
+
+    def test_demo(self) -> None:
+        """A picture of what as_known() reports."""
+        report = results.parse(as_known())
+        self.assertIn("<svg", self.draw(results.as_json(
+            report, results.verdicts(report, False), 1.0)))
+
+    def test_bench(self) -> None:
+        """A picture of one row."""
+        self.assertIn("<svg", self.draw(bench.as_json(bench.parse(
+            [measured(bench.HUGE, e, create=1000) for e in results.NAMES]))))
+
+    def test_neither(self) -> None:
+        """One message each."""
+        for text in ("{}", "nonsense"):
+            with self.assertRaises(Failure):
+                self.draw(text)
+        with self.assertRaisesRegex(Failure, "svg or .png"):
+            self.draw("{}", "out.bmp")
+
+
+if __name__ == "__main__":
+    unittest.main()
