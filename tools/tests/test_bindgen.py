@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import subprocess
 import sys
 import tempfile
@@ -148,6 +149,8 @@ class Generator(unittest.TestCase):
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
+        # libclang's -working-directory is one for the whole process.
+        self.addCleanup(os.chdir, os.getcwd())
         self.tree = Tree(folder.name)
         status, said = self.tree.run()
         self.assertEqual(status, 0, said)
@@ -272,6 +275,8 @@ class Cost(unittest.TestCase):
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
+        # libclang's -working-directory is one for the whole process.
+        self.addCleanup(os.chdir, os.getcwd())
         self.tree = Tree(folder.name)
         self.tree.run()
         self.path = self.tree.out / "driver/bindings/bindings.h"
