@@ -19,7 +19,14 @@ from fanout.module import WARNING
 from fanout.tree import FARM, JOINT
 
 # What checkpatch.pl is not asked about: files, message types, and why.
+_NOT_IN_PROGRAMS = ("ARRAY_SIZE", "BIT_MACRO", "PREFER_KERNEL_TYPES",
+                    "PREFER_DEFINED_ATTRIBUTE_MACRO")
 EXCUSED = (
+    ("tools/*", _NOT_IN_PROGRAMS, "programs have none of the kernel's macros"),
+    ("kunit/model.[ch]", _NOT_IN_PROGRAMS, "built as a program, too"),
+    ("tools/rig/guest/edu_importer.c",
+     ("LINUX_VERSION_CODE", "CONSTANT_COMPARISON"),
+     "one source for 6.12 and later"),
     ("driver/trace.h", ("OPEN_ENDED_LINE", "PARENTHESIS_ALIGNMENT"),
      "TRACE_EVENT() is laid out as the kernel's own trace headers are"),
     ("driver/compat.h", ("LINUX_VERSION_CODE", "CONSTANT_COMPARISON"),
