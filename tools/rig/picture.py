@@ -98,7 +98,7 @@ def draw_bench(report: dict[str, Any], out: Path) -> None:
         axes.set_title(row, fontsize=10)
         axes.margins(y=0.15)
         if number == 1:
-            axes.legend(fontsize=8)
+            axes.legend(fontsize=8, loc=(0.29, 0.6))
     figure.tight_layout()
     figure.savefig(out, metadata={"Date": None} if out.suffix == ".svg"
                    else None)
