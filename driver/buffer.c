@@ -172,10 +172,13 @@ static void make_ready(struct fanout_buffer *buffer, enum sync_event event,
 		.write_open = write_open,
 	};
 
+	unsigned int nr;
+
+	nr = sync_plan(buffer->peer, buffer->nr_peers, &plan_for, *room);
 	ready->step = *room;
-	ready->nr = sync_plan(buffer->peer, buffer->nr_peers, &plan_for,
-			      ready->step);
-	*room += ready->nr;
+	/* is_idle_read() looks without the lock. */
+	WRITE_ONCE(ready->nr, nr);
+	*room += nr;
 }
 
 #define NR_PLANS	5	/* four ready ones, one of the moment */
@@ -204,7 +207,7 @@ static void follow_policy(struct fanout_buffer *buffer)
 	enum sync_policy policy = READ_ONCE(fanout_sync_policy);
 
 	if (unlikely(policy != buffer->policy)) {
-		buffer->policy = policy;
+		WRITE_ONCE(buffer->policy, policy);
 		make_plans(buffer);
 	}
 }
@@ -319,68 +322,69 @@ static void remove_peers(struct fanout_buffer *buffer,
 
 /* The tables. */
 
-/**
- * struct entry_iter - walks a buffer's memory in pieces a device can take
- * @mem: the memory
- * @i: the extent
- * @done: pages of it that are behind
- * @pfn: the current piece
- * @nr_pages: the current piece
+/*
+ * How many of @nr_pages pages from @pfn on one entry can take. A boundary of no
+ * pages is none: the mask was all ones.
  */
-struct entry_iter {
-	const struct extents *mem;
-	u32 i;
-	u32 done;
-	unsigned long pfn;
-	u32 nr_pages;
-};
-
-static bool next_entry(struct entry_iter *iter, u32 max_pages,
+static u32 entry_pages(unsigned long pfn, u32 nr_pages, u32 max_pages,
 		       unsigned long boundary_pages)
 {
-	const struct extent *extent;
-	unsigned long room;
+	unsigned long room = boundary_pages - (pfn & (boundary_pages - 1));
 
-	if (iter->i == iter->mem->nr)
-		return false;
+	nr_pages = min(nr_pages, max_pages);
+	if (boundary_pages && nr_pages > room)
+		nr_pages = room;
+	return nr_pages;
+}
 
-	extent = &iter->mem->extent[iter->i];
-	iter->pfn = extent->pfn + iter->done;
-	iter->nr_pages = min(extent->nr_pages - iter->done, max_pages);
-	/* A mask of all ones, one less than pages of zero: no boundary. */
-	room = boundary_pages - (iter->pfn & (boundary_pages - 1));
-	if (boundary_pages && iter->nr_pages > room)
-		iter->nr_pages = room;
-
-	iter->done += iter->nr_pages;
-	if (iter->done == extent->nr_pages) {
-		iter->i++;
-		iter->done = 0;
-	}
-	return true;
+/* The entry behind @sg, which is not the last one. */
+static struct scatterlist *next_entry(struct scatterlist *sg)
+{
+	sg++;
+	return sg_is_chain(sg) ? sg_chain_ptr(sg) : sg;
 }
 
 static int build_table(struct sg_table *sgt, const struct extents *mem,
 		       size_t max_entry, unsigned long boundary_mask)
 {
 	unsigned long boundary_pages = (boundary_mask >> PAGE_SHIFT) + 1;
+	const struct extent *end = mem->extent + mem->nr;
 	u32 max_pages = max_entry >> PAGE_SHIFT;
-	struct entry_iter iter = { .mem = mem };
+	const struct extent *extent;
 	struct scatterlist *sg;
-	unsigned int nr = 0;
+	unsigned long pfn;
+	u32 nr = 0, left;
 	int ret;
 
-	while (next_entry(&iter, max_pages, boundary_pages))
-		nr++;
+	for (extent = mem->extent; extent < end; extent++) {
+		pfn = extent->pfn;
+		for (left = extent->nr_pages; left; nr++) {
+			u32 pages = entry_pages(pfn, left, max_pages,
+						boundary_pages);
+
+			pfn += pages;
+			left -= pages;
+		}
+	}
+
 	ret = sg_alloc_table(sgt, nr, GFP_KERNEL);
 	if (ret)
 		return ret;
 
-	iter = (struct entry_iter) { .mem = mem };
-	for (sg = sgt->sgl; sg; sg = sg_next(sg)) {
-		next_entry(&iter, max_pages, boundary_pages);
-		sg_set_page(sg, pfn_to_page(iter.pfn),
-			    iter.nr_pages << PAGE_SHIFT, 0);
+	sg = sgt->sgl;
+	for (extent = mem->extent; extent < end; extent++) {
+		pfn = extent->pfn;
+		for (left = extent->nr_pages; left;) {
+			u32 pages = entry_pages(pfn, left, max_pages,
+						boundary_pages);
+
+			sg_set_page(sg, pfn_to_page(pfn), pages << PAGE_SHIFT,
+				    0);
+			pfn += pages;
+			left -= pages;
+			if (--nr)
+				sg = next_entry(sg);
+		}
 	}
 	return 0;
 }
@@ -438,22 +442,22 @@ static int build_importer_table(struct fanout_mapping *mapping)
 	ret = sg_alloc_table(&mapping->importer, own->orig_nents, GFP_KERNEL);
 	if (ret)
 		return ret;
-
-	to = mapping->importer.sgl;
-	for_each_sgtable_sg(own, from, i) {
-		sg_set_page(to, sg_page(from), from->length, from->offset);
-		if (i < own->nents) {
-			sg_dma_address(to) = sg_dma_address(from);
-			sg_dma_len(to) = sg_dma_len(from);
-		} else {
-			sg_dma_len(to) = 0;
-		}
-		to = sg_next(to);
-	}
 	mapping->importer.nents = own->nents;
 	mapping->importer_sgl = mapping->importer.sgl;
 	mapping->importer_nents = own->orig_nents;
-	return 0;
+
+	/* Tables of one length chain and end at the same entries. */
+	to = mapping->importer.sgl;
+	from = own->sgl;
+	for (i = 1; ; i++) {
+		*to = *from;
+		if (i > own->nents)
+			sg_dma_len(to) = 0;
+		if (i == own->orig_nents)
+			return 0;
+		to = next_entry(to);
+		from = next_entry(from);
+	}
 }
 
 static void free_importer_table(struct fanout_mapping *mapping)
@@ -662,24 +666,39 @@ static int lock_after_fences(struct dma_resv *resv, enum dma_resv_usage usage)
 	long ret;
 
 	for (;;) {
-		ret = bindings_dma_resv_wait_timeout(resv, usage, true,
-						     MAX_SCHEDULE_TIMEOUT);
-		if (ret < 0)
-			return ret;
 		if (bindings_dma_resv_lock_interruptible(resv, NULL))
 			return -ERESTARTSYS;
 		if (bindings_dma_resv_test_signaled(resv, usage))
 			return 0;
 		dma_resv_unlock(resv);
+		ret = bindings_dma_resv_wait_timeout(resv, usage, true,
+						     MAX_SCHEDULE_TIMEOUT);
+		if (ret < 0)
+			return ret;
 	}
+}
+
+/*
+ * A read access for which there is nothing to do needs no lock and, since the
+ * core waits as well, no fence. A map that races with it comes after it.
+ */
+static bool is_idle_read(const struct fanout_buffer *buffer,
+			 const struct ready_plan *plan,
+			 enum dma_data_direction access)
+{
+	return !is_write(access) && !READ_ONCE(plan->nr) &&
+	       READ_ONCE(buffer->policy) == READ_ONCE(fanout_sync_policy);
 }
 
 static int fanout_begin_cpu_access(struct dma_buf *dmabuf,
 				   enum dma_data_direction access)
 {
 	struct fanout_buffer *buffer = dmabuf->priv;
-	const struct ready_plan *plan;
+	const struct ready_plan *plan = &buffer->begin[false];
 	int ret;
+
+	if (is_idle_read(buffer, plan, access))
+		return 0;
 
 	ret = lock_after_fences(dmabuf->resv,
 				dma_resv_usage_rw(is_write(access)));
@@ -687,7 +706,8 @@ static int fanout_begin_cpu_access(struct dma_buf *dmabuf,
 		return ret;
 
 	follow_policy(buffer);
-	plan = &buffer->begin[open_writes_any(&buffer->open_writes)];
+	if (plan->nr && open_writes_any(&buffer->open_writes))
+		plan = &buffer->begin[true];
 	take_steps(buffer, plan->step, plan->nr, SYNC_BEGIN, access);
 	if (is_write(access)) {
 		open_writes_begin(&buffer->open_writes);
@@ -701,18 +721,18 @@ static int fanout_end_cpu_access(struct dma_buf *dmabuf,
 				 enum dma_data_direction access)
 {
 	struct fanout_buffer *buffer = dmabuf->priv;
-	const struct ready_plan *plan;
-	bool wrote;
+	const struct ready_plan *plan = &buffer->end[false];
+
+	if (is_idle_read(buffer, plan, access))
+		return 0;
 
 	/* Not interruptible: an access that cannot end would stay open. */
 	dma_resv_lock(dmabuf->resv, NULL);
 	follow_policy(buffer);
 	/* An end without a begin: the pages may be older than a slot. */
-	wrote = is_write(access) && open_writes_any(&buffer->open_writes);
-	plan = &buffer->end[wrote];
+	if (is_write(access) && open_writes_end(&buffer->open_writes))
+		plan = &buffer->end[true];
 	take_steps(buffer, plan->step, plan->nr, SYNC_END, access);
-	if (wrote)
-		open_writes_end(&buffer->open_writes);
 	dma_resv_unlock(dmabuf->resv);
 	return 0;
 }
@@ -726,7 +746,7 @@ static vm_fault_t fanout_fault(struct vm_fault *vmf)
 	const struct extent *extent;
 	unsigned long addr, end;
 	vm_fault_t ret;
-	pgoff_t index;
+	pgoff_t pgoff;
 
 	if (vmf->pgoff >= buffer->mem.nr_pages)
 		return VM_FAULT_SIGBUS;
@@ -738,17 +758,21 @@ static vm_fault_t fanout_fault(struct vm_fault *vmf)
 		return ret;
 
 	/*
-	 * The neighbours, as far as they lie in the extent and the vma. By
-	 * address, so that they share a page table: the next one may be a PMD
-	 * of ours.
+	 * The neighbours, by address, so that they share a page table: the next
+	 * one may be a PMD of ours.
 	 */
-	addr = ALIGN_DOWN(vmf->address, FAULT_AROUND);
-	end = min(addr + FAULT_AROUND, vma->vm_end);
-	for (addr = max(addr, vma->vm_start); addr < end; addr += PAGE_SIZE) {
-		index = linear_page_index(vma, addr) - extent->pgoff;
-		if (index < extent->nr_pages &&
-		    vmf_insert_pfn(vma, addr, extent->pfn + index) !=
-		    VM_FAULT_NOPAGE)
+	addr = max(ALIGN_DOWN(vmf->address, FAULT_AROUND), vma->vm_start);
+	end = min(ALIGN_DOWN(vmf->address, FAULT_AROUND) + FAULT_AROUND,
+		  vma->vm_end);
+	pgoff = linear_page_index(vma, addr);
+	extent = extents_find(&buffer->mem, pgoff);
+	for (; addr < end && pgoff < buffer->mem.nr_pages;
+	     addr += PAGE_SIZE, pgoff++) {
+		if (pgoff - extent->pgoff == extent->nr_pages)
+			extent++;
+		if (addr != vmf->address &&
+		    vmf_insert_pfn(vma, addr, extent->pfn + pgoff -
+					      extent->pgoff) != VM_FAULT_NOPAGE)
 			break;
 	}
 	return VM_FAULT_NOPAGE;

@@ -103,7 +103,9 @@ unsigned int kinds_of_mapping(struct device *dev, struct sg_table *sgt,
 {
 	BINDINGS_REDIRECT(kinds_of_mapping, dev, sgt, kinds);
 
-	if (bindings_use_dma_iommu(dev))
+	if (!bindings_dma_dev_need_sync(dev))
+		kinds[0] = SYNC_COHERENT;
+	else if (bindings_use_dma_iommu(dev))
 		kinds[0] = iommu_kind(dev, sgt);
 	else if (bindings_get_dma_ops(dev))
 		kinds[0] = ops_kind(dev, sgt);

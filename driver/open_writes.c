@@ -65,33 +65,6 @@ void open_writes_begin(struct open_writes *writes)
 }
 
 /**
- * open_writes_end() - a write access ends
- * @writes: the open ones
- *
- * One of the current process, or if it has none the oldest: a begin may be
- * ended by another process, or by a kernel thread. Nothing happens if none is
- * open.
- *
- * Context: any process context, under the owner's lock.
- */
-void open_writes_end(struct open_writes *writes)
-{
-	unsigned int i = find_current(writes);
-
-	if (i == writes->nr) {
-		if (writes->rest) {
-			writes->rest--;
-			return;
-		}
-		if (!writes->nr)
-			return;
-		i = 0;
-	}
-	if (!--writes->by[i].depth)
-		remove(writes, i);
-}
-
-/**
  * open_writes_any() - tell whether a write access is open
  * @writes: the open ones; those of dead processes are dropped
  *
@@ -108,6 +81,34 @@ bool open_writes_any(struct open_writes *writes)
 		else
 			remove(writes, i);
 	return writes->nr || writes->rest;
+}
+
+/**
+ * open_writes_end() - a write access ends
+ * @writes: the open ones
+ *
+ * One of the current process, or if it has none the oldest: a begin may be
+ * ended by another process, or by a kernel thread.
+ *
+ * Context: any process context, under the owner's lock.
+ * Return: false if none was open.
+ */
+bool open_writes_end(struct open_writes *writes)
+{
+	unsigned int i = find_current(writes);
+
+	if (i == writes->nr) {
+		if (!open_writes_any(writes))
+			return false;
+		if (writes->rest) {
+			writes->rest--;
+			return true;
+		}
+		i = 0;
+	}
+	if (!--writes->by[i].depth)
+		remove(writes, i);
+	return true;
 }
 
 /**

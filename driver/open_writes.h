@@ -29,7 +29,7 @@ struct open_writes {
 };
 
 void open_writes_begin(struct open_writes *writes);
-void open_writes_end(struct open_writes *writes);
+bool open_writes_end(struct open_writes *writes);
 bool open_writes_any(struct open_writes *writes);
 void open_writes_forget(struct open_writes *writes);
 

@@ -46,7 +46,7 @@ struct fake_mapping {
 static LIST_HEAD(fakes);
 static u64 nr_created;
 
-static struct fake_device *fake_of(struct device *dev)
+static struct fake_device *fake_of(const struct device *dev)
 {
 	struct fake_device *fake;
 
@@ -118,6 +118,16 @@ static unsigned long fake_merge_boundary(struct device *dev)
 	if (!fake)
 		return dma_get_merge_boundary(dev);
 	return fake->merges ? PAGE_SIZE - 1 : 0;
+}
+
+static bool fake_dev_need_sync(const struct device *dev)
+{
+	struct fake_device *fake = fake_of(dev);
+
+	if (!fake)
+		return dma_dev_need_sync(dev);
+	return fake->opaque || fake->merges || !fake->coherent ||
+	       fake->bounce_every || fake->bounces;
 }
 
 static bool fake_need_sync(struct device *dev, dma_addr_t addr)
@@ -411,6 +421,7 @@ static void install(struct shim *shim)
 	hooks->dev_is_dma_coherent = fake_is_coherent;
 	hooks->get_dma_ops = fake_get_dma_ops;
 	hooks->use_dma_iommu = fake_use_dma_iommu;
+	hooks->dma_dev_need_sync = fake_dev_need_sync;
 	hooks->dma_need_sync = fake_need_sync;
 	hooks->dma_get_max_seg_size = fake_max_seg_size;
 	hooks->dma_get_merge_boundary = fake_merge_boundary;

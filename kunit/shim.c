@@ -183,6 +183,7 @@ static void put_dma_resv_usage(struct seq_buf *s, unsigned int n)
 static const char * const fn_names[] = {
 	[SHIM_DEV_IS_DMA_COHERENT] = "dev_is_dma_coherent",
 	[SHIM_GET_DMA_OPS] = "get_dma_ops",
+	[SHIM_DMA_DEV_NEED_SYNC] = "dma_dev_need_sync",
 	[SHIM_DMA_GET_MAX_SEG_SIZE] = "dma_get_max_seg_size",
 	[SHIM_DMA_GET_MERGE_BOUNDARY] = "dma_get_merge_boundary",
 	[SHIM_DMA_GET_SEG_BOUNDARY] = "dma_get_seg_boundary",
@@ -223,6 +224,12 @@ static void describe(struct seq_buf *s, const struct shim *shim,
 			break;
 		seq_buf_puts(s, " = ");
 		put_label(s, shim, rec->label[1]);
+		break;
+	case SHIM_DMA_DEV_NEED_SYNC:
+		if (!rec->done)
+			break;
+		seq_buf_puts(s, " = ");
+		seq_buf_puts(s, str_yes_no(rec->dma_dev_need_sync.ret));
 		break;
 	case SHIM_DMA_GET_MAX_SEG_SIZE:
 		if (!rec->done)
@@ -388,6 +395,18 @@ static const struct dma_map_ops *shim_get_dma_ops(struct device *dev)
 	label_device(rec, 0, dev);
 	call->ret = the_shim.hooks.get_dma_ops(dev);
 	label(rec, 1, call->ret, "dma_map_ops");
+	rec->done = true;
+	return call->ret;
+}
+
+static bool shim_dma_dev_need_sync(const struct device *dev)
+{
+	struct shim_record *rec = shim_begin(SHIM_DMA_DEV_NEED_SYNC);
+	struct shim_dma_dev_need_sync *call = &rec->dma_dev_need_sync;
+
+	call->dev = dev;
+	label_device(rec, 0, dev);
+	call->ret = the_shim.hooks.dma_dev_need_sync(dev);
 	rec->done = true;
 	return call->ret;
 }
@@ -808,6 +827,7 @@ struct shim *shim_install(struct kunit *test)
 	shim->hooks = (struct shim_hooks){
 		.dev_is_dma_coherent = dev_is_dma_coherent,
 		.get_dma_ops = get_dma_ops,
+		.dma_dev_need_sync = dma_dev_need_sync,
 		.dma_get_max_seg_size = dma_get_max_seg_size,
 		.dma_get_merge_boundary = dma_get_merge_boundary,
 		.dma_get_seg_boundary = dma_get_seg_boundary,
@@ -833,6 +853,8 @@ struct shim *shim_install(struct kunit *test)
 				   shim_dev_is_dma_coherent);
 	kunit_activate_static_stub(test, bindings_get_dma_ops,
 				   shim_get_dma_ops);
+	kunit_activate_static_stub(test, bindings_dma_dev_need_sync,
+				   shim_dma_dev_need_sync);
 	kunit_activate_static_stub(test, bindings_dma_get_max_seg_size,
 				   shim_dma_get_max_seg_size);
 	kunit_activate_static_stub(test, bindings_dma_get_merge_boundary,

@@ -32,6 +32,7 @@
 enum shim_fn {
 	SHIM_DEV_IS_DMA_COHERENT,
 	SHIM_GET_DMA_OPS,
+	SHIM_DMA_DEV_NEED_SYNC,
 	SHIM_DMA_GET_MAX_SEG_SIZE,
 	SHIM_DMA_GET_MERGE_BOUNDARY,
 	SHIM_DMA_GET_SEG_BOUNDARY,
@@ -61,6 +62,11 @@ struct shim_dev_is_dma_coherent {
 struct shim_get_dma_ops {
 	struct device *dev;
 	const struct dma_map_ops *ret;
+};
+
+struct shim_dma_dev_need_sync {
+	const struct device *dev;
+	bool ret;
 };
 
 struct shim_dma_get_max_seg_size {
@@ -186,6 +192,7 @@ struct shim_record {
 	union {
 		struct shim_dev_is_dma_coherent dev_is_dma_coherent;
 		struct shim_get_dma_ops get_dma_ops;
+		struct shim_dma_dev_need_sync dma_dev_need_sync;
 		struct shim_dma_get_max_seg_size dma_get_max_seg_size;
 		struct shim_dma_get_merge_boundary dma_get_merge_boundary;
 		struct shim_dma_get_seg_boundary dma_get_seg_boundary;
@@ -210,6 +217,7 @@ struct shim_record {
 struct shim_hooks {
 	bool (*dev_is_dma_coherent)(struct device *dev);
 	const struct dma_map_ops *(*get_dma_ops)(struct device *dev);
+	bool (*dma_dev_need_sync)(const struct device *dev);
 	unsigned int (*dma_get_max_seg_size)(struct device *dev);
 	unsigned long (*dma_get_merge_boundary)(struct device *dev);
 	unsigned long (*dma_get_seg_boundary)(struct device *dev);

@@ -20,6 +20,12 @@ const struct dma_map_ops *bindings_get_dma_ops(struct device *dev)
 	return get_dma_ops(dev);
 }
 
+bool bindings_dma_dev_need_sync(const struct device *dev)
+{
+	KUNIT_STATIC_STUB_REDIRECT(bindings_dma_dev_need_sync, dev);
+	return dma_dev_need_sync(dev);
+}
+
 unsigned int bindings_dma_get_max_seg_size(struct device *dev)
 {
 	KUNIT_STATIC_STUB_REDIRECT(bindings_dma_get_max_seg_size, dev);

@@ -27,6 +27,7 @@
 
 BINDINGS_ASSERT(dev_is_dma_coherent, bool, struct device *);
 BINDINGS_ASSERT(get_dma_ops, const struct dma_map_ops *, struct device *);
+BINDINGS_ASSERT(dma_dev_need_sync, bool, const struct device *);
 BINDINGS_ASSERT(dma_get_max_seg_size, unsigned int, struct device *);
 BINDINGS_ASSERT(dma_get_merge_boundary, unsigned long, struct device *);
 BINDINGS_ASSERT(dma_get_seg_boundary, unsigned long, struct device *);
@@ -66,6 +67,7 @@ BINDINGS_ASSERT(unpin_folio, void, struct folio *);
 
 bool bindings_dev_is_dma_coherent(struct device *dev);
 const struct dma_map_ops *bindings_get_dma_ops(struct device *dev);
+bool bindings_dma_dev_need_sync(const struct device *dev);
 unsigned int bindings_dma_get_max_seg_size(struct device *dev);
 unsigned long bindings_dma_get_merge_boundary(struct device *dev);
 unsigned long bindings_dma_get_seg_boundary(struct device *dev);
@@ -112,6 +114,12 @@ static __always_inline const struct dma_map_ops *
 bindings_get_dma_ops(struct device *dev)
 {
 	return get_dma_ops(dev);
+}
+
+static __always_inline bool
+bindings_dma_dev_need_sync(const struct device *dev)
+{
+	return dma_dev_need_sync(dev);
 }
 
 static __always_inline unsigned int
