@@ -53,6 +53,7 @@ class Scenario:
     name: str
     title: str
     design: bool
+    undecidable: bool   # which data is newer: may be refused
     runs: dict[str, list[Run]] = field(default_factory=dict)
 
 
@@ -102,7 +103,8 @@ def _take(entry: dict[str, Any], report: Report,
     if "kernel" in entry:
         report.kernel = entry["kernel"]
     elif "scenario" in entry:
-        row = Scenario(entry["scenario"], entry["title"], entry["design"])
+        row = Scenario(entry["scenario"], entry["title"], entry["design"],
+                       entry["undecidable"])
         rows[row.name] = row
         report.scenarios.append(row)
     elif "run" in entry:
@@ -198,6 +200,12 @@ def verdicts(report: Report, all_bounced: bool) -> list[tuple[bool, str]]:
                       f"{NAMES[OURS]}: {wrong} WRONG, "
                       f"{report.count(OURS, 'right')} right, "
                       f"{report.count(OURS, 'refused')} refused"))
+        refused = [s.name for s in report.scenarios if not s.undecidable
+                   and any(r.outcome == "refused"
+                           for r in s.runs.get(OURS, []))]
+        found.append((not refused, "it refuses only where nobody could tell "
+                      "which data is newer"
+                      + (f", and {', '.join(refused)}" if refused else "")))
     for e, (wrong, runs) in KNOWN_WRONG.items():
         if e not in exporters or all_bounced:
             continue

@@ -18,10 +18,11 @@ KERNEL = '{"kernel": "6.12.117+deb12-amd64", "version": "#1 SMP"}'
 END = '{"end": 0}'
 
 
-def scenario(name: str, design: bool = True) -> str:
+def scenario(name: str, design: bool = True,
+             undecidable: bool = False) -> str:
     """A scenario's line."""
     return json.dumps({"scenario": name, "title": f"title of {name}",
-                       "design": design})
+                       "design": design, "undecidable": undecidable})
 
 
 def run(name: str, exporter: str, outcome: str, error: int = 0) -> str:
@@ -141,6 +142,16 @@ class Verdicts(unittest.TestCase):
     def test_nothing_but_refusals_fails(self) -> None:
         """A driver that refuses everything is never wrong."""
         self.assertTrue(judged(run("s", "fanout", "refused", 95)))
+
+    def test_refusing_what_could_be_decided_fails(self) -> None:
+        """Only two writers, one of them bounced, may be refused."""
+        right = run("s", "fanout", "right")
+        self.assertEqual(judged(
+            right, scenario("t", False, undecidable=True),
+            run("t", "fanout", "refused", 95)), [])
+        self.assertRegex(judged(
+            right, scenario("t", False), run("t", "fanout", "refused", 95))[0],
+            "which data is newer, and t")
 
     def test_broken_fails_whoever_it_is(self) -> None:
         """A scenario that could not be played proves nothing."""

@@ -893,14 +893,38 @@ static void report_dma_debug(void)
 	     *errors ? errors : "-1", disabled);
 }
 
+/*
+ * Pages and slot both written, and nobody can tell which is newer: only then
+ * may an exporter refuse to map.
+ */
+static bool undecidable(const struct scenario *scenario)
+{
+	unsigned int i, writers = 0, bounced = 0;
+	const struct peer *peer;
+
+	for (i = 0; i < scenario->peer_count; i++) {
+		peer = &scenario->peers[i];
+		if (peer->presence == IDLE || peer->direction == READS)
+			continue;
+		writers++;
+		bounced += peer->device == B1 || peer->device == B2 ||
+			   all_bounced;
+	}
+	return bounced && (writers > 1 || scenario->memory == SAME_TWICE);
+}
+
 static void run_demo(const struct exporter *exporters, unsigned int count)
 {
 	unsigned int e, s;
+	char flags[64];
 
 	for (s = 0; s < scenario_count; s++) {
-		emit("{\"scenario\": \"%s\", \"title\": \"%s\", \"design\": %s}",
-		     scenarios[s].name, scenarios[s].title,
-		     scenarios[s].design ? "true" : "false");
+		snprintf(flags, sizeof(flags),
+			 "\"design\": %s, \"undecidable\": %s",
+			 scenarios[s].design ? "true" : "false",
+			 undecidable(&scenarios[s]) ? "true" : "false");
+		emit("{\"scenario\": \"%s\", \"title\": \"%s\", %s}",
+		     scenarios[s].name, scenarios[s].title, flags);
 		for (e = 0; e < count; e++)
 			run_scenario(&exporters[e], &scenarios[s]);
 	}
