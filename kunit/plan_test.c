@@ -170,8 +170,9 @@ static const struct plan_case plan_cases[] = {
 	  "0.cpu", "0.cpu 1.dev" },
 	{ "H14 an old one may have", "CW NW CR", MAP(2), "1.dev 1.cpu",
 	  "0.dev 1.dev 0.cpu 1.cpu 2.dev" },
-	{ "H15 ... nothing into an open access", "BW BR", MAP(1, OPEN), "" },
-	{ "H15 ... nor through caches", "NW", MAP(0, OPEN), "" },
+	{ "H15 ... but not into an open access", "BW BR", MAP(1, OPEN),
+	  "1.dev" },
+	{ "H15 ... nor through caches", "NW CR", MAP(1, OPEN), "", "1.dev" },
 	{ "H13 a reader leaves for nothing", "NW BR", UNMAP(1), "" },
 	{ "H13 a writer's data is fetched before it leaves", "NW", UNMAP(0),
 	  "0.cpu" },
@@ -459,8 +460,12 @@ static const char *check_change(const struct mix *mix)
 	const struct sync_peer *peer = &mix->peers[self];
 	unsigned int same = count_peers(mix, SYNC_NONCOHERENT, true);
 
+	for (i = 0; mix->access.write_open && i < mix->nr_steps; i++)
+		if (leaving || mix->steps[i].peer != self ||
+		    mix->steps[i].phase != SYNC_FOR_DEVICE)
+			return "H15: more than a push under an open write";
 	if (mix->access.write_open)
-		return mix->nr_steps ? "H15: a step under an open write" : NULL;
+		return NULL;
 	for (i = 0; i < mix->nr; i++)
 		if (i != self && mix->peers[i].kind == SYNC_BOUNCED &&
 		    writes(&mix->peers[i]) && has_step(mix, i, SYNC_FOR_DEVICE))
