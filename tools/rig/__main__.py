@@ -9,6 +9,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 from fanout.host import (BUILD, Failure, Totals, colour, require, say, shown)
+from fanout.tree import locked
 from rig import bench, kernel, machine, picture, results
 
 # The kernel's selftest wants 1024 huge pages, two scenarios want their own.
@@ -59,7 +60,7 @@ def demo(options: argparse.Namespace) -> tuple[Totals, str]:
     say(name, f"booting linux {guest.release} in QEMU, "
         f"{'2 to 4 minutes' if options.debug else 'half a minute'}")
     lines = machine.run_guest(
-        machine.Boot(name, guest, archive, tuple(arguments),
+        machine.Boot(name, guest, archive, tuple(arguments), 3500,
                      cpus=2 if options.debug else 1,
                      silence=180 if options.debug else 60,
                      total=1200 if options.debug else 300),
@@ -87,7 +88,7 @@ def bench_all() -> Totals:
     lines = machine.run_guest(
         machine.Boot("bench", guest, archive,
                      (BENCH_MEMORY, "numa_balancing=disable",
-                      "RIG_MODE=bench"), silence=300, total=1800),
+                      "RIG_MODE=bench"), 5500, silence=300, total=1800),
         lambda text: f"{text.count(BENCH)} measurements")
     measured = bench.parse(lines)
     out = BUILD / "rig/bench.json"
@@ -112,14 +113,20 @@ def main() -> int:
         if options.command == "picture":
             picture.draw(options.json, options.out)
             return 0
-        if options.command == "bench":
-            totals = bench_all()
-        else:
-            # Only the JSON itself goes to standard output.
-            with redirect_stdout(sys.stderr if options.json else sys.stdout):
-                totals, text = demo(options)
-            if options.json:
-                print(text, end="")
+        with locked(kernel.RIG):
+            if options.command == "bench":
+                totals = bench_all()
+            else:
+                # Only the JSON itself goes to standard output.
+                with redirect_stdout(sys.stderr if options.json
+                                     else sys.stdout):
+                    totals, text = demo(options)
+                if options.json:
+                    print(text, end="")
+    except machine.GuestFailed as failure:
+        print(colour(f"error: {failure}", 31), file=sys.stderr)
+        print(Totals(failed=1))
+        return 1
     except Failure as failure:
         print(colour(f"error: {failure}", 31), file=sys.stderr)
         return 2

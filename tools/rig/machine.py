@@ -18,10 +18,12 @@ from rig.kernel import Kernel
 # below 4 GiB is a node of its own, so that it can choose.
 _DEVICES = (0xffffffff, 0xffffffff, 0xffffffffffffffff, 0xffffffffffffffff)
 _NODES = (("low", 2), ("high", 4))
-# What a run was seen to touch, with what QEMU itself needs.
-HOST_MEMORY_MB = 3500
 # edu says so on its standard output when it cannot reach an address.
 _CLAMPED = re.compile(r"EDU: clamping DMA")
+
+
+class GuestFailed(Failure):
+    """The guest ran, and something is wrong with it; its log was shown."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Boot:
     kernel: Kernel
     initramfs: Path
     arguments: tuple[str, ...]      # for the kernel and, as VAR=value, init
+    memory_mb: int                  # of the host: what it was seen to touch
     cpus: int = 1
     silence: int = 60               # seconds without a word before it hangs
     total: int = 600                # seconds
@@ -118,16 +121,16 @@ def run_guest(boot: Boot, progress: Callable[[str], str]) -> list[str]:
     """Boot the guest and wait for its end.
 
     A guest that hangs or dies, and one whose kernel complains about anything,
-    raises Failure; its log has been shown then.
+    raises GuestFailed.
 
     Return: the lines of its result channel.
     """
     if shutil.which("qemu-system-x86_64") is None:
         raise Failure("QEMU is missing: apt-get install qemu-system-x86")
     memory = available_memory_mb()
-    if memory < HOST_MEMORY_MB:
+    if memory < boot.memory_mb:
         raise Failure(f"this machine has {memory} MB of memory left; the guest "
-                      f"uses up to {HOST_MEMORY_MB} MB of its 6 GiB")
+                      f"uses {boot.memory_mb} MB of its 6 GiB")
     LOGS.mkdir(parents=True, exist_ok=True)
     console = LOGS / f"rig-{boot.name}.console.log"
     results = LOGS / f"rig-{boot.name}.results"
@@ -155,16 +158,16 @@ def run_guest(boot: Boot, progress: Callable[[str], str]) -> list[str]:
     found = complaints(lines)
     if found:
         show_console(console, found[0].at)
-        raise Failure(f"the guest's kernel complains: {found[0].text}")
+        raise GuestFailed(f"the guest's kernel complains: {found[0].text}")
     if trouble:
         show_console(console)
-        raise Failure(f"the guest {trouble}")
+        raise GuestFailed(f"the guest {trouble}")
     if _CLAMPED.search(said):
-        raise Failure("a device was given an address that it cannot reach: "
-                      f"{said.splitlines()[0]}")
+        raise GuestFailed("a device was given an address that it cannot "
+                          f"reach: {said.splitlines()[0]}")
     text = results.read_text(errors="replace") if results.exists() else ""
     if '{"end": 0}' not in text:
         show_console(console)
         last = text.splitlines()[-1:] or ["it reported nothing"]
-        raise Failure(f"the guest program did not finish: {last[0]}")
+        raise GuestFailed(f"the guest program did not finish: {last[0]}")
     return text.splitlines()

@@ -13,6 +13,7 @@ from unittest import mock
 
 from fanout.host import Failure
 from rig import bench, kernel, machine, picture, results
+from rig.machine import GuestFailed
 
 KERNEL = '{"kernel": "6.12.117+deb12-amd64", "version": "#1 SMP"}'
 END = '{"end": 0}'
@@ -265,7 +266,8 @@ class Guest(unittest.TestCase):
         with contextlib.redirect_stdout(io.StringIO()) as shown:
             try:
                 return machine.run_guest(
-                    machine.Boot("t", guest, Path("i"), (), silence=silence),
+                    machine.Boot("t", guest, Path("i"), (), 3000,
+                                 silence=silence),
                     lambda text: "")
             finally:
                 self.shown = shown.getvalue()
@@ -278,14 +280,14 @@ class Guest(unittest.TestCase):
 
     def test_complaint_fails_a_run_that_ended_well(self) -> None:
         """With the log around it."""
-        with self.assertRaisesRegex(Failure, "complains: WARNING: CPU: 0"):
+        with self.assertRaisesRegex(GuestFailed, "complains: WARNING: CPU: 0"):
             self.boot("echo '[    1.000000] WARNING: CPU: 0 PID: 1 at x' > "
                       f"$console; echo '{END}' > $results")
         self.assertIn("WARNING: CPU: 0", self.shown)
 
     def test_guest_that_never_comes_up(self) -> None:
         """It is ended, and nothing is left running."""
-        with self.assertRaisesRegex(Failure, "never came up"):
+        with self.assertRaisesRegex(GuestFailed, "never came up"):
             self.boot("exec sleep 60", silence=1)
         pid = int((self.folder / "pid").read_text())
         self.assertFalse(Path(f"/proc/{pid}").exists())
@@ -293,14 +295,14 @@ class Guest(unittest.TestCase):
     def test_guest_that_hangs(self) -> None:
         """It spoke, and then no more."""
         start = time.monotonic()
-        with self.assertRaisesRegex(Failure, "said nothing for 1 s"):
+        with self.assertRaisesRegex(GuestFailed, "said nothing for 1 s"):
             self.boot("echo hello > $console; exec sleep 60", silence=1)
         self.assertLess(time.monotonic() - start, 20)
         self.assertIn("hello", self.shown)
 
     def test_guest_that_dies(self) -> None:
         """QEMU ends by itself, the program's last line is missing."""
-        with self.assertRaisesRegex(Failure, "did not finish"):
+        with self.assertRaisesRegex(GuestFailed, "did not finish"):
             self.boot(f"echo hello > $console; echo '{KERNEL}' > $results")
 
     def test_qemu_that_fails(self) -> None:
@@ -310,7 +312,7 @@ class Guest(unittest.TestCase):
 
     def test_address_out_of_reach(self) -> None:
         """edu says so on QEMU's output, and goes on with another address."""
-        with self.assertRaisesRegex(Failure, "cannot reach"):
+        with self.assertRaisesRegex(GuestFailed, "cannot reach"):
             self.boot("echo 'EDU: clamping DMA 0x1 to 0x0!'; "
                       f"echo hello > $console; echo '{END}' > $results")
 
@@ -319,7 +321,7 @@ class Guest(unittest.TestCase):
         guest = kernel.Kernel("stock", Path("k"), Path("h"), "6.12")
         with mock.patch.dict(os.environ, PATH=str(self.folder)), \
                 self.assertRaisesRegex(Failure, "qemu-system-x86"):
-            machine.run_guest(machine.Boot("t", guest, Path("i"), ()),
+            machine.run_guest(machine.Boot("t", guest, Path("i"), (), 3000),
                               lambda text: "")
 
     def test_too_little_memory(self) -> None:
