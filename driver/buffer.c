@@ -337,56 +337,78 @@ static u32 entry_pages(unsigned long pfn, u32 nr_pages, u32 max_pages,
 	return nr_pages;
 }
 
-/* The entry behind @sg, which is not the last one. */
-static struct scatterlist *next_entry(struct scatterlist *sg)
+static u32 count_entries(const struct extents *mem, u32 max_pages,
+			 unsigned long boundary_pages)
 {
-	sg++;
-	return sg_is_chain(sg) ? sg_chain_ptr(sg) : sg;
+	u32 i, nr = 0, done, pages;
+
+	for (i = 0; i < mem->nr; i++) {
+		const struct extent *extent = &mem->extent[i];
+
+		for (done = 0; done < extent->nr_pages; done += pages) {
+			pages = entry_pages(extent->pfn + done,
+					    extent->nr_pages - done, max_pages,
+					    boundary_pages);
+			nr++;
+		}
+	}
+	return nr;
+}
+
+/*
+ * A table without chains, so that it is cheaply filled and copied: buffers of
+ * scattered small pages have one entry a page.
+ */
+static int alloc_table(struct sg_table *sgt, u32 nr)
+{
+	sgt->sgl = kvmalloc_array(nr, sizeof(*sgt->sgl), GFP_KERNEL);
+	if (!sgt->sgl)
+		return -ENOMEM;
+	sgt->nents = nr;
+	sgt->orig_nents = nr;
+	return 0;
 }
 
 static int build_table(struct sg_table *sgt, const struct extents *mem,
 		       size_t max_entry, unsigned long boundary_mask)
 {
 	unsigned long boundary_pages = (boundary_mask >> PAGE_SHIFT) + 1;
-	const struct extent *end = mem->extent + mem->nr;
 	u32 max_pages = max_entry >> PAGE_SHIFT;
-	const struct extent *extent;
 	struct scatterlist *sg;
-	unsigned long pfn;
-	u32 nr = 0, left;
+	bool whole;
+	u32 i;
 	int ret;
 
-	for (extent = mem->extent; extent < end; extent++) {
-		pfn = extent->pfn;
-		for (left = extent->nr_pages; left; nr++) {
-			u32 pages = entry_pages(pfn, left, max_pages,
-						boundary_pages);
-
-			pfn += pages;
-			left -= pages;
-		}
-	}
-
-	ret = sg_alloc_table(sgt, nr, GFP_KERNEL);
+	/* One entry an extent, if that needs no look at each. */
+	whole = mem->longest <= max_pages &&
+		!(boundary_pages & (EXTENT_BOUNDARY - 1));
+	ret = alloc_table(sgt, whole ? mem->nr :
+			       count_entries(mem, max_pages, boundary_pages));
 	if (ret)
 		return ret;
 
 	sg = sgt->sgl;
-	for (extent = mem->extent; extent < end; extent++) {
-		pfn = extent->pfn;
-		for (left = extent->nr_pages; left;) {
-			u32 pages = entry_pages(pfn, left, max_pages,
-						boundary_pages);
+	for (i = 0; i < mem->nr; i++) {
+		unsigned long pfn = mem->extent[i].pfn;
+		u32 left = mem->extent[i].nr_pages, pages;
 
-			sg_set_page(sg, pfn_to_page(pfn), pages << PAGE_SHIFT,
-				    0);
+		do {
+			pages = whole ? left : entry_pages(pfn, left, max_pages,
+							   boundary_pages);
+			*sg = (struct scatterlist) { };
+			sg_set_page(sg++, pfn_to_page(pfn),
+				    pages << PAGE_SHIFT, 0);
 			pfn += pages;
 			left -= pages;
-			if (--nr)
-				sg = next_entry(sg);
-		}
+		} while (left);
 	}
+	sg_mark_end(sg - 1);
 	return 0;
+}
+
+static void free_table(struct sg_table *sgt)
+{
+	kvfree(sgt->sgl);
 }
 
 /*
@@ -419,7 +441,7 @@ static int map_own_table(struct fanout_buffer *buffer,
 					       mapping->dir, MAP_ATTRS);
 		if (!ret && mapping->own.nents)
 			return 0;
-		sg_free_table(&mapping->own);
+		free_table(&mapping->own);
 		if (!ret)
 			return -EINVAL;
 		if (bounce == SIZE_MAX || ret == -EREMOTEIO || ret == -EINVAL)
@@ -434,48 +456,30 @@ static int map_own_table(struct fanout_buffer *buffer,
 /* H8: complete, and new for each map. */
 static int build_importer_table(struct fanout_mapping *mapping)
 {
-	struct sg_table *own = &mapping->own;
-	struct scatterlist *to, *from;
+	struct sg_table *table = &mapping->importer;
+	const struct sg_table *own = &mapping->own;
 	unsigned int i;
 	int ret;
 
-	ret = sg_alloc_table(&mapping->importer, own->orig_nents, GFP_KERNEL);
+	ret = alloc_table(table, own->orig_nents);
 	if (ret)
 		return ret;
-	mapping->importer.nents = own->nents;
-	mapping->importer_sgl = mapping->importer.sgl;
-	mapping->importer_nents = own->orig_nents;
-
-	/* Tables of one length chain and end at the same entries. */
-	to = mapping->importer.sgl;
-	from = own->sgl;
-	for (i = 1; ; i++) {
-		*to = *from;
-		if (i > own->nents)
-			sg_dma_len(to) = 0;
-		if (i == own->orig_nents)
-			return 0;
-		to = next_entry(to);
-		from = next_entry(from);
-	}
-}
-
-static void free_importer_table(struct fanout_mapping *mapping)
-{
-	struct sg_table table = {
-		.sgl = mapping->importer_sgl,
-		.nents = mapping->importer_nents,
-		.orig_nents = mapping->importer_nents,
-	};
-
-	sg_free_table(&table);
+	memcpy(table->sgl, own->sgl,
+	       array_size(own->orig_nents, sizeof(*own->sgl)));
+	table->nents = own->nents;
+	/* Segments that were merged away. */
+	for (i = own->nents; i < own->orig_nents; i++)
+		sg_dma_len(&table->sgl[i]) = 0;
+	/* The importer may change its struct, too. */
+	mapping->importer_sgl = table->sgl;
+	return 0;
 }
 
 static void unmap_own_table(struct fanout_mapping *mapping)
 {
 	bindings_dma_unmap_sgtable(mapping->dev, &mapping->own, mapping->dir,
 				   MAP_ATTRS);
-	sg_free_table(&mapping->own);
+	free_table(&mapping->own);
 }
 
 /* Attachments and mappings. */
@@ -628,7 +632,7 @@ static struct sg_table *fanout_map(struct dma_buf_attachment *attachment,
 
 remove:
 	remove_peers(buffer, mapping);
-	free_importer_table(mapping);
+	kvfree(mapping->importer_sgl);
 unmap:
 	unmap_own_table(mapping);
 	return ERR_PTR(ret);
@@ -649,7 +653,7 @@ static void fanout_unmap(struct dma_buf_attachment *attachment,
 	make_plans(buffer);
 	list_del(&mapping->node);
 	unmap_own_table(mapping);
-	free_importer_table(mapping);
+	kvfree(mapping->importer_sgl);
 	kfree(mapping);
 }
 

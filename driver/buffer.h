@@ -35,7 +35,6 @@ enum bounce_conflict {
  *	under CONFIG_DMABUF_DEBUG page links are scrambled (H8).
  * @own: the table that was mapped and that every sync uses; nobody else has it
  * @importer_sgl: the importer's table as it was allocated, to free it
- * @importer_nents: entries of @importer_sgl
  * @attachment: whose mapping this is
  * @dev: the attachment's device
  * @requested: the direction the importer asked for
@@ -53,7 +52,6 @@ struct fanout_mapping {
 	struct sg_table importer;
 	struct sg_table own;
 	struct scatterlist *importer_sgl;
-	unsigned int importer_nents;
 	struct dma_buf_attachment *attachment;
 	struct device *dev;
 	enum dma_data_direction requested;

@@ -118,10 +118,11 @@ static void add_folio(struct pinning *pin, struct folio *folio, u32 first,
 	if (mem->nr) {
 		last = &mem->extent[mem->nr - 1];
 		tail = pfn_to_page(last->pfn + last->nr_pages - 1);
-		if (page_to_pfn(tail) + 1 == pfn &&
+		if (page_to_pfn(tail) + 1 == pfn && pfn % EXTENT_BOUNDARY &&
 		    page_zone(tail) == folio_zone(folio)) {
 			last->nr_pages += nr_pages;
 			mem->nr_pages += nr_pages;
+			mem->longest = max(mem->longest, last->nr_pages);
 			if (page_folio(tail) == folio)
 				bindings_unpin_folio(folio);
 			return;
@@ -134,6 +135,7 @@ static void add_folio(struct pinning *pin, struct folio *folio, u32 first,
 		.pgoff = mem->nr_pages,
 	};
 	mem->nr_pages += nr_pages;
+	mem->longest = max(mem->longest, nr_pages);
 }
 
 static int pin_range(struct pinning *pin, struct file *file, u64 start,

@@ -16,8 +16,9 @@ struct udmabuf_create_item;
  * @nr_pages: how many pages, at least 1
  * @pgoff: where in the buffer the first page stands, in pages
  *
- * Invariant: all pages lie in one memory zone, and every folio that the extent
- * touches carries exactly one pin for it.
+ * Invariant: all pages lie in one memory zone and in one 4 GiB of physical
+ * memory, and every folio that the extent touches carries exactly one pin for
+ * it.
  */
 struct extent {
 	unsigned long pfn;
@@ -30,16 +31,21 @@ struct extent {
  * @extent: the extents, in the order of the buffer
  * @nr: how many extents, at least 1
  * @nr_pages: how many pages they have together
+ * @longest: how many pages the longest one has
  *
  * Invariant: @extent[i + 1].pgoff is @extent[i].pgoff + @extent[i].nr_pages, and
- * two neighbours that touch in one zone are one extent. Never changes between
- * extents_pin() and extents_unpin().
+ * two neighbours that touch are one extent where they can be. Never changes
+ * between extents_pin() and extents_unpin().
  */
 struct extents {
 	struct extent *extent;
 	u32 nr;
 	u32 nr_pages;
+	u32 longest;
 };
+
+/* No extent crosses a multiple of this many pages, 4 GiB. */
+#define EXTENT_BOUNDARY	(1UL << (32 - PAGE_SHIFT))
 
 int extents_pin(struct extents *mem, const struct udmabuf_create_item *items,
 		u32 nr_items, u64 max_pages);
