@@ -93,8 +93,9 @@ def draw_bench(report: dict[str, Any], out: Path) -> None:
         axes.set_yscale("log")
         axes.set_ylabel("1000 instructions", fontsize=8)
         axes.set_xticks(range(len(steps)), [
-            "create", "attach + map", "START + END", "mmap + touch\nany address",
-            "mmap + touch\naligned", "detach", "close"], fontsize=8)
+            "create", "attach + map", "START + END",
+            "mmap + touch\nany address", "mmap + touch\naligned",
+            "detach", "close"], fontsize=8)
         axes.set_title(row, fontsize=10)
         axes.margins(y=0.15)
         if number == 1:

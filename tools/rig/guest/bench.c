@@ -41,6 +41,7 @@ struct bench {
 	enum device device;
 	unsigned int segment;	/* longest the device takes; 0: no limit */
 	bool list;		/* LIST_ITEMS items, last one first */
+	bool fresh;		/* never written: create allocates */
 };
 
 static const struct bench benches[] = {
@@ -54,6 +55,10 @@ static const struct bench benches[] = {
 	{ "2 MiB pages, 1 MiB", HUGETLB, 1, 1, D1 },
 	{ "2 MiB pages, 64 MiB", HUGETLB, 64, 1, D1 },
 	{ "2 MiB pages, 1 GiB", HUGETLB, 1024, 1, D1 },
+	{ "4 KiB pages, 64 MiB, never written", ORDERED, 64, 1, D1,
+	  .fresh = true },
+	{ "2 MiB pages, 64 MiB, never written", HUGETLB, 64, 1, D1,
+	  .fresh = true },
 	{ "scattered, 64 MiB, no importer", SCATTERED, 64, 0, D1 },
 	{ "scattered, 64 MiB, 8 importers", SCATTERED, 64, 8, D1 },
 	{ "scattered, 64 MiB, 64 importers", SCATTERED, 64, 64, D1 },
@@ -109,7 +114,7 @@ static size_t scattered(size_t i, size_t count)
 	return i * 4099 % count;
 }
 
-/* Memory as users have it: written before the buffer is made from it. */
+/* Memory as most users have it: written before the buffer is made of it. */
 static int filled_memfd(const struct bench *b, size_t bytes)
 {
 	size_t size = bytes, i, at;
@@ -119,8 +124,8 @@ static int filled_memfd(const struct bench *b, size_t bytes)
 	if ((b->pages == THP || b->pages == HUGETLB) && size < HUGE_PAGE)
 		size = HUGE_PAGE;
 	fd = sealed_memfd(size, b->pages == HUGETLB ? MFD_HUGETLB : 0);
-	if (fd < 0)
-		return -1;
+	if (fd < 0 || b->fresh)
+		return fd;
 	memory = mmap(NULL, size + HUGE_PAGE, PROT_NONE,
 		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	memory += HUGE_PAGE - (size_t)memory % HUGE_PAGE;
