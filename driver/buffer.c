@@ -712,7 +712,8 @@ static int fanout_begin_cpu_access(struct dma_buf *dmabuf,
 	follow_policy(buffer);
 	if (plan->nr && open_writes_any(&buffer->open_writes))
 		plan = &buffer->begin[true];
-	take_steps(buffer, plan->step, plan->nr, SYNC_BEGIN, access);
+	if (plan->nr)
+		take_steps(buffer, plan->step, plan->nr, SYNC_BEGIN, access);
 	if (is_write(access)) {
 		open_writes_begin(&buffer->open_writes);
 		WRITE_ONCE(buffer->written, true);
@@ -736,7 +737,8 @@ static int fanout_end_cpu_access(struct dma_buf *dmabuf,
 	/* An end without a begin: the pages may be older than a slot. */
 	if (is_write(access) && open_writes_end(&buffer->open_writes))
 		plan = &buffer->end[true];
-	take_steps(buffer, plan->step, plan->nr, SYNC_END, access);
+	if (plan->nr)
+		take_steps(buffer, plan->step, plan->nr, SYNC_END, access);
 	dma_resv_unlock(dmabuf->resv);
 	return 0;
 }
