@@ -17,6 +17,8 @@ help:
 	@echo '     ARCH=x86_64     ... under QEMU; also arm64'
 	@echo '     FILTER=GLOB     ... only these suites, or suite.test'
 	@echo 'make check           checkpatch, kernel-doc, sparse, bindings, types'
+	@echo 'make model           judge the sync plan by every history, ten minutes'
+	@echo '     ARGS=...        ... for build/model/model, see its --help'
 	@echo 'make module          build/module/udmabuf_fanout.ko'
 	@echo '     KDIR=/path      ... against these kernel headers'
 	@echo 'make tree            build/linux, for the kernel'\''s own kunit.py'
@@ -35,6 +37,15 @@ test tree check bindings bindings-check: python
 kunit: python
 	@$(FANOUT) kunit --arch '$(ARCH)' $(TREE) \
 		$(if $(filter-out 0,$(DEBUG)),--debug) --filter '$(FILTER)'
+
+.PHONY: model
+model:
+	@$(MAKE) -s -C tools/model
+	@build/model/model $(ARGS)
+
+.PHONY: model-docs
+model-docs:
+	@$(MAKE) -s -C tools/model docs
 
 .PHONY: demo
 demo: python

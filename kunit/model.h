@@ -12,13 +12,18 @@
 
 #include "../driver/sync_plan.h"
 
-#ifndef __KERNEL__
+#ifdef __KERNEL__
+#include <linux/array_size.h>
+#include <linux/bits.h>
+#else
 #include <stddef.h>
 #include <stdint.h>
 typedef uint8_t u8;
 typedef uint16_t u16;
 typedef uint32_t u32;
 typedef uint64_t u64;
+#define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
+#define BIT(nr)			(1UL << (nr))
 #endif
 
 #define MODEL_DEVICES	4
@@ -43,6 +48,8 @@ enum model_op {
  * @for_cpu: arch_sync_dma_for_cpu(), by direction
  * @speculates: a line may be read into the cache at any moment
  * @write_through: no line is ever dirty
+ * @no_slots: has no swiotlb where devices do not snoop
+ * @all_snoop: all devices are coherent
  * @supported: a buffer mapped bidirectionally can work there at all
  */
 struct model_arch {
@@ -53,6 +60,8 @@ struct model_arch {
 	bool speculates;
 	bool write_through;
 	bool supported;
+	bool no_slots;
+	bool all_snoop;
 };
 
 extern const struct model_arch model_archs[];
@@ -117,32 +126,23 @@ enum model_plan {
 	PLAN_NO_H13,
 	PLAN_NO_H13_SLOT,
 	PLAN_NO_H14,
+	PLAN_H15_CLEAN,
 	PLAN_NO_H15,
 	MODEL_NR_PLANS,
 };
-
-struct model_plan_text {
-	const char *name;
-	const char *what;
-};
-
-extern const struct model_plan_text model_plan_texts[MODEL_NR_PLANS];
 
 /*
  * What user space and importers may do beyond the contract, for the stories of
  * docs/hazards.md, and two contracts that can be asked for instead.
  */
-#define MODEL_ALLOW_CONFLICT	(1 << 0) /* bounce_conflict=allow */
-#define MODEL_ONE_WRITER	(1 << 1) /* with it: only bounced writers write */
-#define MODEL_H14_RACE		(1 << 2) /* coherent writes between clean and
-					  * invalidate of a map or unmap
-					  */
-#define MODEL_WRITE_IN_READ	(1 << 3) /* devices write while the CPU reads */
-#define MODEL_DYING		(1 << 4) /* a task dies in a write access */
-#define MODEL_STRAY_END		(1 << 5) /* an END(write) without its START */
-#define MODEL_NO_DIRTY_START	(1 << 6) /* the buffer starts clean */
-#define MODEL_NO_TASK_RACE	(1 << 7) /* no CPU store while a plan runs */
-#define MODEL_PER_PROCESS	(1 << 8) /* open accesses die with their task */
+#define MODEL_ALLOW_CONFLICT	BIT(0) /* bounce_conflict=allow */
+#define MODEL_ONE_WRITER	BIT(1) /* with it: only bounced writers write */
+#define MODEL_H14_RACE		BIT(2) /* coherent writes while a map fetches */
+#define MODEL_WRITE_IN_READ	BIT(3) /* devices write while the CPU reads */
+#define MODEL_DYING		BIT(4) /* a task dies in a write access */
+#define MODEL_STRAY_END		BIT(5) /* an END(write) without its START */
+#define MODEL_PER_PROCESS	BIT(6) /* open accesses die with their task */
+#define MODEL_ONE_ACCESS	BIT(7) /* CPU accesses do not overlap */
 
 struct model_step {
 	u8 peer;
@@ -189,21 +189,20 @@ struct model_config {
 struct model_node {
 	u64 word[1 + MODEL_HALVES];
 	u32 parent;
-	u16 move;
-	u16 depth;
+	u32 depth;
 };
 
 /**
  * struct model_space - memory for an exploration
  * @node: room for @nodes states
  * @nodes: how many fit
- * @table: room for @slots indices
+ * @table: room for @slots entries
  * @slots: a power of two, at least twice @nodes
  */
 struct model_space {
 	struct model_node *node;
 	u32 nodes;
-	u32 *table;
+	u64 *table;
 	u32 slots;
 };
 
@@ -241,6 +240,8 @@ void model_story(const struct model_config *config,
 		 const struct model_space *space,
 		 const struct model_result *result, model_emit emit,
 		 void *context);
+bool model_is_possible(const struct model_config *config);
+const struct model_arch *model_is_like(const struct model_arch *arch);
 void model_describe_mix(const struct model_config *config, char *text,
 			unsigned int size);
 unsigned int model_plan_steps(const struct model_config *config,
@@ -288,7 +289,7 @@ struct model_cell {
  * @actor: the task or device it is about
  * @dir: the access direction it is about
  * @pc: the next micro-step
- * @ghosts: write accesses that the driver counts and nobody will end
+ * @count: write accesses that the driver believes to be open
  */
 struct model_state {
 	struct model_cell cell[MODEL_HALVES];
@@ -298,9 +299,16 @@ struct model_state {
 	u8 actor;
 	u8 dir;
 	u8 pc;
-	u8 ghosts;
+	u8 count;
 };
 
+void model_first_state(const struct model_config *config,
+		       struct model_state *state);
+bool model_conflicts(const struct model_config *config,
+		     const struct model_state *state, unsigned int device,
+		     unsigned int *other);
+void model_event(const struct model_config *config, struct model_state *state,
+		 enum sync_event event, unsigned int actor, unsigned int dir);
 void model_sync(const struct model_config *config, struct model_state *state,
 		unsigned int device, unsigned int half,
 		enum sync_phase phase, enum dma_data_direction dir);
@@ -309,8 +317,7 @@ void model_fill_slot(const struct model_config *config,
 		     unsigned int half);
 void model_cpu_store(const struct model_config *config,
 		     struct model_state *state, unsigned int half);
-u8 model_cpu_load(const struct model_config *config,
-		  struct model_state *state, unsigned int half);
+u8 model_cpu_load(struct model_state *state, unsigned int half);
 void model_device_write(const struct model_config *config,
 			struct model_state *state, unsigned int device,
 			unsigned int half, bool stays_in_cache);

@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The model: its DMA layer against what the kernel's files say, the driver's
+ * plan against every history of every mix, and the plans that are known to be
+ * wrong, each of which it must catch.
+ *
+ * Bounds: histories of one and two devices have none, but on two halves they
+ * are cut off at 7 moves. Mixes of three leave out devices whose slots have
+ * lines of their own or that have two faces, or cut off at 10 moves. The native
+ * run (make model) does without any of it.
+ * Symmetries used: what struct model_walk folds, devices of one type in any
+ * order, tasks in any order, versions by rank.
+ *
+ * Would miss: what the model does not have: more than two CPU accesses at once,
+ * lines that lie in both halves, a device that writes while the CPU accesses.
+ */
+#include <kunit/test.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "model_checks.h"
+
+#define NODES	131072
+#define SLOTS	(4 * NODES)
+
+/* KASAN makes it five times slower: there histories are cut off. */
+#define DEPTH	(IS_ENABLED(CONFIG_KASAN) ? 8 : 0)
+
+static int model_test_init(struct kunit *test)
+{
+	struct model_space *space;
+
+	space = kunit_kzalloc(test, sizeof(*space), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, space);
+	test->priv = space;
+	space->nodes = NODES;
+	space->slots = SLOTS;
+	space->node = kvmalloc_array(NODES, sizeof(*space->node), GFP_KERNEL);
+	space->table = kvmalloc_array(SLOTS, sizeof(*space->table),
+				      GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, space->node);
+	KUNIT_ASSERT_NOT_NULL(test, space->table);
+	return 0;
+}
+
+static void model_test_exit(struct kunit *test)
+{
+	struct model_space *space = test->priv;
+
+	if (!space)
+		return;
+	kvfree(space->node);
+	kvfree(space->table);
+}
+
+/* The DMA layer. A device of each kind, on each architecture. */
+
+static const struct model_arch *arch_named(struct kunit *test,
+					   const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < model_nr_archs; i++)
+		if (!strcmp(model_archs[i].name, name))
+			return &model_archs[i];
+	KUNIT_FAIL_AND_ABORT(test, "no architecture %s", name);
+	return NULL;
+}
+
+static unsigned int kind_named(struct kunit *test, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < model_nr_kinds; i++)
+		if (!strcmp(model_kinds[i].name, name))
+			return i;
+	KUNIT_FAIL_AND_ABORT(test, "no kind %s", name);
+	return 0;
+}
+
+/**
+ * struct sync_case - one sync of one line
+ * @what: what it shows
+ * @arch: where
+ * @kind: of which device
+ * @phase: which sync
+ * @dir: with which direction
+ * @memory: what is in memory afterwards; 1 was before
+ * @line: the line of the page afterwards; it was dirty with 2
+ * @slot: what is in the slot; 3 was before
+ * @slot_line: the line of the slot; it was dirty with 4
+ */
+struct sync_case {
+	const char *what;
+	const char *arch;
+	const char *kind;
+	enum sync_phase phase;
+	enum dma_data_direction dir;
+	u8 memory;
+	enum model_line line;
+	u8 slot;
+	enum model_line slot_line;
+};
+
+static const struct sync_case sync_cases[] = {
+	/* arch/arm/mm/cache-v7.S */
+	{ "arm: for_device(FROM_DEVICE) drops a dirty line", "arm",
+	  "noncoherent", SYNC_FOR_DEVICE, DMA_FROM_DEVICE, 1, LINE_ABSENT, 3, LINE_DIRTY },
+	{ "arm: for_device(BIDIRECTIONAL) cleans", "arm", "noncoherent",
+	  SYNC_FOR_DEVICE, DMA_BIDIRECTIONAL, 2, LINE_CLEAN, 3, LINE_DIRTY },
+	{ "arm: for_device(TO_DEVICE) cleans", "arm", "noncoherent",
+	  SYNC_FOR_DEVICE, DMA_TO_DEVICE, 2, LINE_CLEAN, 3, LINE_DIRTY },
+	{ "arm: for_cpu(BIDIRECTIONAL) drops a dirty line", "arm",
+	  "noncoherent", SYNC_FOR_CPU, DMA_BIDIRECTIONAL, 1, LINE_ABSENT,
+	  3, LINE_DIRTY },
+	{ "arm: for_cpu(TO_DEVICE) does nothing", "arm", "noncoherent",
+	  SYNC_FOR_CPU, DMA_TO_DEVICE, 1, LINE_DIRTY, 3, LINE_DIRTY },
+	/* arch/arm64/mm/dma-mapping.c */
+	{ "arm64: for_device(FROM_DEVICE) cleans", "arm64", "noncoherent",
+	  SYNC_FOR_DEVICE, DMA_FROM_DEVICE, 2, LINE_CLEAN, 3, LINE_DIRTY },
+	{ "arm64: for_cpu(FROM_DEVICE) invalidates", "arm64", "noncoherent",
+	  SYNC_FOR_CPU, DMA_FROM_DEVICE, 1, LINE_ABSENT, 3, LINE_DIRTY },
+	/* arch/mips/mm/dma-noncoherent.c */
+	{ "mips: for_device(BIDIRECTIONAL) invalidates as well", "mips",
+	  "noncoherent", SYNC_FOR_DEVICE, DMA_BIDIRECTIONAL, 2, LINE_ABSENT,
+	  3, LINE_DIRTY },
+	{ "mips: for_cpu() does nothing", "mips", "noncoherent",
+	  SYNC_FOR_CPU, DMA_BIDIRECTIONAL, 1, LINE_DIRTY, 3, LINE_DIRTY },
+	/* arch/powerpc/mm/dma-noncoherent.c */
+	{ "powerpc: for_cpu(BIDIRECTIONAL) writes back first", "powerpc",
+	  "noncoherent", SYNC_FOR_CPU, DMA_BIDIRECTIONAL, 2, LINE_ABSENT,
+	  3, LINE_DIRTY },
+	{ "powerpc: for_cpu(TO_DEVICE) cleans", "powerpc", "noncoherent",
+	  SYNC_FOR_CPU, DMA_TO_DEVICE, 2, LINE_CLEAN, 3, LINE_DIRTY },
+	/* arch/parisc/kernel/pci-dma.c */
+	{ "parisc: for_device(FROM_DEVICE) writes back first", "parisc",
+	  "noncoherent", SYNC_FOR_DEVICE, DMA_FROM_DEVICE, 2, LINE_ABSENT, 3, LINE_DIRTY },
+	{ "parisc: for_cpu(FROM_DEVICE) does not", "parisc", "noncoherent",
+	  SYNC_FOR_CPU, DMA_FROM_DEVICE, 1, LINE_ABSENT, 3, LINE_DIRTY },
+	/* arch/openrisc/kernel/dma.c */
+	{ "openrisc: for_device(BIDIRECTIONAL) does nothing", "openrisc",
+	  "noncoherent", SYNC_FOR_DEVICE, DMA_BIDIRECTIONAL, 1, LINE_DIRTY,
+	  3, LINE_DIRTY },
+	/* kernel/dma/direct.c */
+	{ "a coherent device's sync does nothing", "arm", "coherent",
+	  SYNC_FOR_CPU, DMA_BIDIRECTIONAL, 1, LINE_DIRTY, 3, LINE_DIRTY },
+	{ "slot lines are maintained, not the pages': for_cpu", "arm",
+	  "bounced noncoherent", SYNC_FOR_CPU, DMA_TO_DEVICE, 1, LINE_DIRTY, 3,
+	  LINE_DIRTY },
+	{ "for_cpu maintains, then copies", "arm", "bounced noncoherent",
+	  SYNC_FOR_CPU, DMA_BIDIRECTIONAL, 1, LINE_DIRTY, 3, LINE_CLEAN },
+	{ "for_device copies, then maintains", "arm", "bounced noncoherent",
+	  SYNC_FOR_DEVICE, DMA_BIDIRECTIONAL, 1, LINE_DIRTY, 2, LINE_CLEAN },
+	/* kernel/dma/swiotlb.c */
+	{ "for_device(TO_DEVICE) copies to the slot", "arm", "bounced",
+	  SYNC_FOR_DEVICE, DMA_TO_DEVICE, 1, LINE_DIRTY, 2, LINE_DIRTY },
+	{ "for_device(FROM_DEVICE) never refreshes a slot", "arm", "bounced",
+	  SYNC_FOR_DEVICE, DMA_FROM_DEVICE, 1, LINE_DIRTY, 3, LINE_DIRTY },
+	{ "for_cpu(TO_DEVICE) never copies back", "arm", "bounced",
+	  SYNC_FOR_CPU, DMA_TO_DEVICE, 1, LINE_DIRTY, 3, LINE_DIRTY },
+};
+
+static void sync_case_name(const struct sync_case *c, char *name)
+{
+	strscpy(name, c->what, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(sync, sync_cases, sync_case_name);
+
+static void lay_out(struct kunit *test, const char *arch, const char *kind,
+		    struct model_config *config, struct model_state *state)
+{
+	*config = (struct model_config) {
+		.arch = arch_named(test, arch),
+		.nr_devices = 1,
+		.halves = 1,
+	};
+	config->device[0].kind = kind_named(test, kind);
+	*state = (struct model_state) { };
+	state->cell[0] = (struct model_cell) {
+		.memory = 1,
+		.line = LINE_DIRTY,
+		.cached = 2,
+		.newest = 4,
+		.slot = { 3 },
+		.slot_line = { LINE_DIRTY },
+		.slot_cached = { 4 },
+	};
+}
+
+static void a_sync_does_what_the_kernel_does(struct kunit *test)
+{
+	const struct sync_case *c = test->param_value;
+	struct model_config config;
+	struct model_state state;
+	struct model_cell *cell = &state.cell[0];
+
+	lay_out(test, c->arch, c->kind, &config, &state);
+	model_sync(&config, &state, 0, 0, c->phase, c->dir);
+	KUNIT_EXPECT_EQ(test, cell->memory, c->memory);
+	KUNIT_EXPECT_EQ(test, cell->line, c->line);
+	KUNIT_EXPECT_EQ(test, cell->slot[0], c->slot);
+	KUNIT_EXPECT_EQ(test, cell->slot_line[0], c->slot_line);
+}
+
+/* swiotlb_tbl_map_single(): whatever the direction; the lines stay dirty. */
+static void a_map_fills_the_slot_through_the_caches(struct kunit *test)
+{
+	struct model_config config;
+	struct model_state state;
+
+	lay_out(test, "arm", "bounced noncoherent", &config, &state);
+	state.cell[0].slot_line[0] = LINE_ABSENT;
+	model_fill_slot(&config, &state, 0, 0);
+	KUNIT_EXPECT_EQ(test, state.cell[0].slot[0], 3);
+	KUNIT_EXPECT_EQ(test, state.cell[0].slot_line[0], LINE_DIRTY);
+	KUNIT_EXPECT_EQ(test, state.cell[0].slot_cached[0], 2);
+}
+
+/* for_cpu of a slot: what the device wrote, not the old line. */
+static void a_copy_back_dirties_the_page(struct kunit *test)
+{
+	struct model_config config;
+	struct model_state state;
+
+	lay_out(test, "arm", "bounced noncoherent", &config, &state);
+	model_sync(&config, &state, 0, 0, SYNC_FOR_CPU, DMA_BIDIRECTIONAL);
+	KUNIT_EXPECT_EQ(test, state.cell[0].cached, 3);
+	KUNIT_EXPECT_EQ(test, state.cell[0].line, LINE_DIRTY);
+}
+
+/* H14: in memory, or dirty in a cache; both are seen by who snoops. */
+static void a_coherent_write_is_seen_by_snooping(struct kunit *test)
+{
+	struct model_config config;
+	struct model_state state;
+	unsigned int cached;
+
+	for (cached = 0; cached < 2; cached++) {
+		lay_out(test, "arm", "coherent", &config, &state);
+		model_device_write(&config, &state, 0, 0, cached);
+		KUNIT_EXPECT_EQ(test, state.cell[0].memory, cached ? 1 : 5);
+		KUNIT_EXPECT_EQ(test, state.cell[0].line,
+				cached ? LINE_DIRTY : LINE_ABSENT);
+		KUNIT_EXPECT_EQ(test, model_device_read(&config, &state, 0, 0),
+				5);
+		KUNIT_EXPECT_EQ(test, model_cpu_load(&state, 0), 5);
+	}
+}
+
+static void a_noncoherent_write_goes_past_the_cache(struct kunit *test)
+{
+	struct model_config config;
+	struct model_state state;
+
+	lay_out(test, "arm", "noncoherent", &config, &state);
+	model_device_write(&config, &state, 0, 0, true);
+	KUNIT_EXPECT_EQ(test, state.cell[0].memory, 5);
+	KUNIT_EXPECT_EQ(test, model_cpu_load(&state, 0), 2);
+	KUNIT_EXPECT_EQ(test, model_device_read(&config, &state, 0, 0), 5);
+}
+
+/* H18: a step of one part leaves the other half alone. */
+static void a_step_touches_its_part_only(struct kunit *test)
+{
+	struct model_config config = {
+		.arch = arch_named(test, "arm"),
+		.nr_devices = 1,
+		.halves = 2,
+	};
+	struct model_state state;
+
+	config.device[0].kind = kind_named(test, "noncoherent, partly bounced");
+	config.device[0].dir = DMA_BIDIRECTIONAL;
+	model_first_state(&config, &state);
+	model_event(&config, &state, SYNC_MAP, 0, 0);
+	model_device_write(&config, &state, 0, 0, false);
+	model_device_write(&config, &state, 0, 1, false);
+	KUNIT_EXPECT_EQ(test, state.cell[0].memory, 2);
+	KUNIT_EXPECT_EQ(test, state.cell[1].slot[0], 2);
+	KUNIT_EXPECT_NE(test, state.cell[1].memory, 2);
+	model_event(&config, &state, SYNC_BEGIN, 0, DMA_FROM_DEVICE);
+	KUNIT_EXPECT_EQ(test, state.cell[0].line, LINE_ABSENT);
+	KUNIT_EXPECT_EQ(test, state.cell[1].line, LINE_DIRTY);
+	KUNIT_EXPECT_EQ(test, model_cpu_load(&state, 0), 2);
+	KUNIT_EXPECT_EQ(test, model_cpu_load(&state, 1), 2);
+}
+
+/* The driver's plan. */
+
+static void print_line(void *context, const char *line)
+{
+	struct kunit *test = context;
+
+	kunit_info(test, "%s", line);
+}
+
+static void tell(struct kunit *test, const struct model_config *config,
+		 const struct model_result *result)
+{
+	char mix[240];
+
+	model_describe_mix(config, mix, sizeof(mix));
+	kunit_info(test, "%s", mix);
+	model_story(config, test->priv, result, print_line, test);
+}
+
+/* Explore a walk; it must have @mixes mixes, and none wrong. */
+static void explore(struct kunit *test, struct model_walk walk,
+		    unsigned int mixes)
+{
+	unsigned int explored = 0, largest = 0, deepest = 0;
+	struct model_config config;
+	struct model_result result;
+	u64 states = 0;
+
+	while (model_walk_next(&walk, &config)) {
+		model_explore(&config, test->priv, &result);
+		cond_resched();
+		explored++;
+		states += result.states;
+		largest = max(largest, result.states);
+		deepest = max(deepest, result.depth);
+		if (result.verdict == MODEL_WRONG)
+			tell(test, &config, &result);
+		KUNIT_ASSERT_EQ(test, result.verdict, MODEL_RIGHT);
+	}
+	KUNIT_EXPECT_EQ(test, explored, mixes);
+	kunit_info(test, "%u mixes, %llu states, at most %u, histories of up to %u moves",
+		   explored, states, largest, deepest);
+}
+
+static void one_device_is_never_wrong(struct kunit *test)
+{
+	explore(test, (struct model_walk) {
+		.nr_devices = 1, .halves = 1, .arch = -1, .policy = -1,
+	}, 708);
+}
+
+/* Whoever has two faces needs both halves. */
+static void one_device_is_never_wrong_on_two_halves(struct kunit *test)
+{
+	explore(test, (struct model_walk) {
+		.nr_devices = 1, .halves = 2, .arch = -1, .policy = -1,
+		.folded = true,
+	}, 52);
+}
+
+static void two_devices_are_never_wrong(struct kunit *test)
+{
+	explore(test, (struct model_walk) {
+		.nr_devices = 2, .halves = 1, .arch = -1, .policy = -1,
+		.folded = true, .depth = DEPTH,
+	}, 2043);
+}
+
+static void two_devices_are_never_wrong_on_two_halves(struct kunit *test)
+{
+	explore(test, (struct model_walk) {
+		.nr_devices = 2, .halves = 2, .arch = -1, .policy = -1,
+		.folded = true, .depth = 7,
+	}, 1134);
+}
+
+static void three_devices_are_never_wrong(struct kunit *test)
+{
+	explore(test, (struct model_walk) {
+		.nr_devices = 3, .halves = 1, .arch = -1, .policy = -1,
+		.folded = true, .depth = DEPTH,
+		.kinds = MODEL_COHERENT | MODEL_NONCOHERENT | MODEL_BOUNCED |
+			 MODEL_OPAQUE_BOUNCED,
+	}, 938);
+}
+
+static void three_devices_with_slot_lines_are_not_wrong_soon(struct kunit *test)
+{
+	explore(test, (struct model_walk) {
+		.nr_devices = 3, .halves = 1, .arch = -1, .policy = -1,
+		.folded = true, .kinds = MODEL_MAIN_KINDS, .depth = DEPTH ?: 10,
+	}, 902);
+}
+
+/* What must be found wrong, each by a shortest story. */
+
+static const void *wrong_gen_params(const void *last, char *name)
+{
+	const struct model_wrong *next = last;
+
+	next = next ? next + 1 : model_wrongs;
+	if (next == model_wrongs + model_nr_wrongs)
+		return NULL;
+	strscpy(name, next->name, KUNIT_PARAM_DESC_SIZE);
+	return next;
+}
+
+static void what_is_wrong_is_caught(struct kunit *test)
+{
+	struct model_config config;
+	struct model_result result;
+
+	KUNIT_EXPECT_TRUE(test, model_find_shortest(test->param_value,
+						    test->priv, &config,
+						    &result));
+	KUNIT_EXPECT_EQ(test, result.verdict, MODEL_WRONG);
+}
+
+static const void *row_gen_params(const void *last, char *name)
+{
+	const struct model_row *next = last;
+
+	next = next ? next + 1 : model_rows;
+	if (next == model_rows + model_nr_rows)
+		return NULL;
+	strscpy(name, next->what, KUNIT_PARAM_DESC_SIZE);
+	return next;
+}
+
+/* What stock udmabuf and the system heap were seen to do in QEMU. */
+static void scenarios_end_as_in_a_real_kernel(struct kunit *test)
+{
+	const struct model_row *row = test->param_value;
+	unsigned int plan;
+
+	for (plan = PLAN_DRIVER; plan <= PLAN_ACCESS_DIRECTION; plan++)
+		KUNIT_EXPECT_EQ_MSG(test, model_row_is_right(row, plan),
+				    row->right[plan], "plan %u", plan);
+}
+
+static struct kunit_case model_test_cases[] = {
+	KUNIT_CASE_PARAM(a_sync_does_what_the_kernel_does, sync_gen_params),
+	KUNIT_CASE(a_map_fills_the_slot_through_the_caches),
+	KUNIT_CASE(a_copy_back_dirties_the_page),
+	KUNIT_CASE(a_coherent_write_is_seen_by_snooping),
+	KUNIT_CASE(a_noncoherent_write_goes_past_the_cache),
+	KUNIT_CASE(a_step_touches_its_part_only),
+	KUNIT_CASE_PARAM(scenarios_end_as_in_a_real_kernel, row_gen_params),
+	KUNIT_CASE_PARAM(what_is_wrong_is_caught, wrong_gen_params),
+	KUNIT_CASE(one_device_is_never_wrong),
+	KUNIT_CASE(one_device_is_never_wrong_on_two_halves),
+	KUNIT_CASE_SLOW(two_devices_are_never_wrong),
+	KUNIT_CASE_SLOW(two_devices_are_never_wrong_on_two_halves),
+	KUNIT_CASE_SLOW(three_devices_are_never_wrong),
+	KUNIT_CASE_SLOW(three_devices_with_slot_lines_are_not_wrong_soon),
+	{ }
+};
+
+static struct kunit_suite model_test_suite = {
+	.name = "udmabuf_fanout_model",
+	.init = model_test_init,
+	.exit = model_test_exit,
+	.test_cases = model_test_cases,
+};
+
+kunit_test_suite(model_test_suite);
