@@ -62,8 +62,8 @@ def demo(options: argparse.Namespace) -> tuple[Totals, str]:
     lines = machine.run_guest(
         machine.Boot(name, guest, archive, tuple(arguments), 3500,
                      cpus=2 if options.debug else 1,
-                     silence=180 if options.debug else 60,
-                     total=1200 if options.debug else 300),
+                     silence=300 if options.debug else 120,
+                     total=1800 if options.debug else 600),
         lambda text: f"{text.count(SCENARIO)} scenarios")
     report = results.parse(lines)
     verdict = results.verdicts(report, options.all_bounced)

@@ -36,7 +36,7 @@ class Boot:
     arguments: tuple[str, ...]      # for the kernel and, as VAR=value, init
     memory_mb: int                  # of the host: what it was seen to touch
     cpus: int = 1
-    silence: int = 60               # seconds without a word before it hangs
+    silence: int = 120              # seconds without a word before it hangs
     total: int = 600                # seconds
 
 

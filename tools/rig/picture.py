@@ -18,6 +18,14 @@ def _figure(width: float, height: float) -> Any:
     return Figure(figsize=(width, height))
 
 
+def _save(figure: Any, out: Path) -> None:
+    """Text stays text, and the same figures give the same file."""
+    from matplotlib import rc_context       # type: ignore[import]
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "rig"}):
+        figure.savefig(out, metadata={"Date": None}
+                       if out.suffix == ".svg" else None)
+
+
 def outcome(runs: list[dict[str, Any]]) -> str:
     """The worst that happened in any order, nothing if nothing applied."""
     seen = {run["outcome"] for run in runs}
@@ -69,8 +77,7 @@ def draw_demo(report: dict[str, Any], out: Path) -> None:
     axes.tick_params(length=0)
     for side in axes.spines.values():
         side.set_visible(False)
-    figure.savefig(out, metadata={"Date": None} if out.suffix == ".svg"
-                   else None)
+    _save(figure, out)
 
 
 def draw_bench(report: dict[str, Any], out: Path) -> None:
@@ -101,8 +108,7 @@ def draw_bench(report: dict[str, Any], out: Path) -> None:
         if number == 1:
             axes.legend(fontsize=8, loc=(0.29, 0.6))
     figure.tight_layout()
-    figure.savefig(out, metadata={"Date": None} if out.suffix == ".svg"
-                   else None)
+    _save(figure, out)
 
 
 def draw(source: Path, out: Path) -> None:

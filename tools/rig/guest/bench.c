@@ -30,7 +30,7 @@ enum bench_pages {
 	ORDERED,	/* 4 KiB pages, as the allocator gave them */
 	SCATTERED,	/* 4 KiB pages, no two in sequence */
 	THP,
-	HUGETLB,
+	HUGETLB,	/* no two in sequence either */
 };
 
 struct bench {
@@ -136,7 +136,8 @@ static int filled_memfd(const struct bench *b, size_t bytes)
 	if (b->pages == THP && madvise(memory, size, MADV_HUGEPAGE))
 		return -1;
 	for (i = 0; i < size / PAGE; i++) {
-		at = b->pages == SCATTERED ? scattered(i, size / PAGE) : i;
+		at = b->pages == SCATTERED || b->pages == HUGETLB ?
+		     scattered(i, size / PAGE) : i;
 		memory[at * PAGE] = 1;
 	}
 	munmap(memory, size);
