@@ -1446,7 +1446,7 @@ static unsigned int list_moves(const struct model_config *config,
 			if (cell->slot_line[i] == LINE_DIRTY)
 				moves[n++] = MOVE(MOVE_EVICT_SLOT, i, half);
 			else if (cell->slot_line[i] == LINE_ABSENT &&
-				 arch->speculates)
+				 arch->speculates && writes(config, i))
 				moves[n++] = MOVE(MOVE_PREFETCH_SLOT, i, half);
 		}
 	}
@@ -1581,14 +1581,32 @@ static void order_devices(const struct model_config *config,
 				swap_devices(config, state, a, b);
 }
 
-/* One state for all that differ in names only. */
+/*
+ * A reader's slot changes only when its line is written back, so a clean line
+ * holds what the slot holds, and might as well be absent.
+ */
+static void forget_clean_lines(const struct model_config *config,
+			       struct model_cell *cell)
+{
+	unsigned int i;
+
+	for (i = 0; i < config->nr_devices; i++)
+		if (!writes(config, i) && cell->slot_line[i] == LINE_CLEAN) {
+			cell->slot_line[i] = LINE_ABSENT;
+			cell->slot_cached[i] = 0;
+		}
+}
+
+/* One state for all that cannot be told apart. */
 static void canonical(const struct model_config *config,
 		      struct model_state *state, u64 *word)
 {
 	unsigned int half;
 
-	for (half = 0; half < config->halves; half++)
+	for (half = 0; half < config->halves; half++) {
+		forget_clean_lines(config, &state->cell[half]);
 		rename_versions(config, &state->cell[half]);
+	}
 	order_tasks(config, state);
 	order_devices(config, state);
 	pack(config, state, word);
