@@ -281,6 +281,7 @@ static struct sync_peer *add_peers(struct fanout_buffer *buffer,
 				   struct fanout_mapping *mapping)
 {
 	unsigned int first = buffer->nr_peers, i;
+	bool snoops = device_snoops(mapping->dev);
 
 	for (i = 0; i < mapping->nr_kinds; i++) {
 		buffer->owner[first + i] = mapping;
@@ -288,6 +289,7 @@ static struct sync_peer *add_peers(struct fanout_buffer *buffer,
 			.kind = mapping->kinds[i],
 			.dir = mapping->dir,
 			.partial = mapping->nr_kinds > 1,
+			.snoops = snoops,
 		};
 	}
 	buffer->nr_peers += mapping->nr_kinds;

@@ -13,10 +13,22 @@
 #include "bindings/bindings.h"
 #include "kind.h"
 
+/**
+ * device_snoops() - tell whether a device is cache-coherent
+ * @dev: the device
+ *
+ * Context: any.
+ * Return: true if it is; then neither its slots nor the buffer's own pages need
+ * cache maintenance for it.
+ */
+bool device_snoops(struct device *dev)
+{
+	return bindings_dev_is_dma_coherent(dev);
+}
+
 static enum sync_kind own_pages_kind(struct device *dev)
 {
-	return bindings_dev_is_dma_coherent(dev) ? SYNC_COHERENT :
-						   SYNC_NONCOHERENT;
+	return device_snoops(dev) ? SYNC_COHERENT : SYNC_NONCOHERENT;
 }
 
 /**

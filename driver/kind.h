@@ -13,6 +13,7 @@ struct sg_table;
 
 unsigned int kinds_of_mapping(struct device *dev, struct sg_table *sgt,
 			      enum sync_kind kinds[MAX_KINDS]);
+bool device_snoops(struct device *dev);
 enum sync_kind kind_of_segment(struct device *dev, struct scatterlist *sg);
 
 #endif /* UDMABUF_FANOUT_KIND_H */

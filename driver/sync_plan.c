@@ -207,11 +207,27 @@ static void push(struct plan *plan, struct subset set, bool opaque, bool slots)
 }
 
 /*
+ * What mapping filled from the pages, and neither cache hides from the device:
+ * kernel/dma/swiotlb.c fills a slot whatever the direction and attributes.
+ */
+static bool is_filled(const struct plan *plan, struct subset set)
+{
+	const struct sync_peer *peer = plan->peers;
+	unsigned int i;
+
+	for (i = 0; i < plan->nr; i++, peer++)
+		if (is_member(peer, set) && peer->kind != SYNC_COHERENT &&
+		    !(peer->kind == SYNC_BOUNCED && peer->snoops))
+			return false;
+	return true;
+}
+
+/*
  * A mapping joins. Making it filled its slots from the pages, through the CPU's
  * caches, and a coherent device looks into these caches: what others wrote must
- * come first, so it is fetched now and the slots are filled again. A
- * noncoherent device finds in the pages what others of its kind wrote, but not
- * what is in slots. The new device does not run yet; the others do.
+ * come first, so it is fetched now, and if there was any the slots are filled
+ * again. A noncoherent device finds in the pages what others of its kind wrote,
+ * but not what is in slots. The new device does not run yet; the others do.
  */
 static void join(struct plan *plan, struct subset self, struct subset others)
 {
@@ -227,7 +243,8 @@ static void join(struct plan *plan, struct subset self, struct subset others)
 		add_each(plan, others, SYNC_OPAQUE, false, true, SYNC_FOR_CPU);
 		add_each(plan, others, SYNC_BOUNCED, false, true, SYNC_FOR_CPU);
 	}
-	push(plan, self, true, true);
+	if (plan->len || !is_filled(plan, self))
+		push(plan, self, true, true);
 }
 
 /*
@@ -295,7 +312,7 @@ unsigned int sync_plan(const struct sync_peer *peers, unsigned int nr,
 	 * clean and an invalidate is lost.
 	 */
 	if (access->write_open) {
-		if (access->event == SYNC_MAP)
+		if (access->event == SYNC_MAP && !is_filled(&plan, self))
 			push(&plan, self, true, true);
 		if (access->event != SYNC_END)
 			return plan.len;

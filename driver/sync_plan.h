@@ -55,12 +55,14 @@ enum sync_kind {
  *	UINT_MAX.
  * @partial: it is one of two parts, so it covers only some of the buffer and
  *	cannot stand for others
+ * @snoops: its device is cache-coherent, so a slot of it needs no maintenance
  */
 struct sync_peer {
 	enum sync_kind kind;
 	enum dma_data_direction dir;
 	unsigned int mapping;
 	bool partial;
+	bool snoops;
 };
 
 /**

@@ -952,6 +952,12 @@ struct event_plan {
 	unsigned int len;
 };
 
+/* What the driver knows of a device, and that is nothing if it is opaque. */
+static bool snoops(const struct model_kind *kind, unsigned int part)
+{
+	return kind->part[part] != SYNC_OPAQUE && kind->face[0].coherent;
+}
+
 static void collect_peers(const struct model_config *config,
 			  const struct model_state *state,
 			  struct event_plan *plan)
@@ -966,10 +972,14 @@ static void collect_peers(const struct model_config *config,
 		for (part = 0; part < kind->nr_parts; part++) {
 			struct sync_peer *peer = &plan->peer[plan->nr];
 
-			peer->kind = kind->part[part];
-			peer->dir = mapped_dir(config, device);
-			peer->mapping = device;
-			peer->partial = kind->nr_parts > 1;
+			*peer = (struct sync_peer) {
+				.kind = kind->part[part],
+				.dir = mapped_dir(config, device),
+				.mapping = device,
+				.partial = kind->nr_parts > 1,
+				.snoops = snoops(kind, part),
+			};
+			peer->snoops = kind->face[kind->face[0].part != part].coherent;
 			plan->device[plan->nr] = device;
 			plan->part[plan->nr] = part;
 			plan->nr++;
@@ -2113,7 +2123,7 @@ void model_story(const struct model_config *config,
 	struct model_state state, next;
 	u32 path[STORY_MOVES], at;
 	u16 moves[MAX_MOVES];
-	unsigned int n = 0, i, m, half;
+	unsigned int n = 0, i, m, ways, half;
 	char line[240];
 	u64 refused, word[3];
 
@@ -2128,13 +2138,17 @@ void model_story(const struct model_config *config,
 		struct text text = { line, sizeof(line), 0 };
 
 		/* The path has canonical names, the story keeps its own. */
-		m = list_moves(config, &state, moves, &refused);
-		while (m--) {
+		ways = list_moves(config, &state, moves, &refused);
+		for (m = 0; m < ways; m++) {
 			next = state;
 			play(config, &next, moves[m]);
 			canonical(config, &next, word);
 			if (same(word, space->node[path[n - 1 - i]].word))
 				break;
+		}
+		if (m == ways) {
+			emit(context, "the plan is not a function of its arguments");
+			return;
 		}
 
 		if (i + 1 < 10)

@@ -6,8 +6,8 @@
  * Would miss: rules that are wrong. That a step has the effect a rule counts on
  * is the model's business, that the driver takes the steps fanout_test.c's.
  *
- * Peers are written as words: C coherent, N noncoherent, O opaque, B bounced,
- * then R for a reader or W for a writer; "NW+BW" are the two parts of one mixed
+ * Peers are written as words: C coherent, N noncoherent, O opaque, B bounced, S
+ * bounced of a device that snoops, then R for a reader or W for a writer; "NW+BW" are the two parts of one mixed
  * mapping. Steps are written as the peer's number and what is synced, "0.cpu"
  * for dma_sync_*_for_cpu() of the first peer, "0.dev" for ..._for_device().
  */
@@ -20,7 +20,7 @@
 #define MAX_PEERS	8
 #define TEXT		160
 
-static const char kind_letters[] = "CNOB";
+static const char kind_letters[] = "CNOBS";
 
 static unsigned int parse_peers(const char *text, struct sync_peer *peers)
 {
@@ -28,7 +28,10 @@ static unsigned int parse_peers(const char *text, struct sync_peer *peers)
 
 	while (*text) {
 		peers[nr] = (struct sync_peer) {
-			.kind = strchr(kind_letters, text[0]) - kind_letters,
+			.kind = min_t(int, SYNC_BOUNCED,
+				      strchr(kind_letters, text[0]) -
+				      kind_letters),
+			.snoops = text[0] == 'S' || text[0] == 'C',
 			.dir = text[1] == 'R' ? DMA_TO_DEVICE :
 						DMA_BIDIRECTIONAL,
 			.mapping = mapping,
@@ -163,6 +166,12 @@ static const struct plan_case plan_cases[] = {
 	{ "H13 ... but not slots", "BW NR", MAP(1), "0.cpu 1.dev" },
 	{ "H13 what others wrote before a slot is filled", "NW BR", MAP(1),
 	  "0.cpu 1.dev" },
+	{ "H13 a slot was filled by mapping it", "CR SR", MAP(1), "" },
+	{ "H13 ... but not with what is fetched now", "BW SR", MAP(1),
+	  "0.cpu 1.dev" },
+	{ "H13 ... nor through a cache", "BR", MAP(0), "0.dev" },
+	{ "H13 ... under an open write", "SW", MAP(0, OPEN), "" },
+	{ "H13 ... all of a mixed mapping", "CW+SW", MAP(0), "" },
 	{ "H13 one slot to another", "BW BR", MAP(1), "0.cpu 1.dev" },
 	{ "H13 a running writer's slot is not refreshed", "BW NR BR", MAP(2),
 	  "0.cpu 2.dev" },
@@ -172,7 +181,7 @@ static const struct plan_case plan_cases[] = {
 	  "0.dev 1.dev 0.cpu 1.cpu 2.dev" },
 	{ "H15 ... but not into an open access", "BW BR", MAP(1, OPEN),
 	  "1.dev" },
-	{ "H15 ... nor through caches", "NW CR", MAP(1, OPEN), "", "1.dev" },
+	{ "H15 ... nor through caches", "NW CR", MAP(1, OPEN), "" },
 	{ "H13 a reader leaves for nothing", "NW BR", UNMAP(1), "" },
 	{ "H13 a writer's data is fetched before it leaves", "NW", UNMAP(0),
 	  "0.cpu" },
