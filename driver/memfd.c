@@ -10,7 +10,6 @@
 #include <linux/hugetlb.h>
 #include <linux/magic.h>
 #include <linux/mm.h>
-#include <linux/overflow.h>
 #include <linux/pagemap.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
@@ -233,21 +232,22 @@ void extents_unpin(struct extents *mem, bool dirty)
 	*mem = (struct extents) { };
 }
 
+/*
+ * What the stock driver finds before it looks at any memfd. Ranges that are
+ * empty or beyond all files are left to memfd_pin_folios().
+ */
 static int check_items(const struct udmabuf_create_item *items, u32 nr_items,
 		       u64 max_pages)
 {
-	u64 nr_pages = 0, end;
+	u64 nr_pages = 0;
 	u32 i;
 
 	for (i = 0; i < nr_items; i++) {
 		if (!PAGE_ALIGNED(items[i].offset) ||
-		    !PAGE_ALIGNED(items[i].size) || !items[i].size)
-			return -EINVAL;
-		if (check_add_overflow(items[i].offset, items[i].size, &end) ||
-		    end > MAX_LFS_FILESIZE)
+		    !PAGE_ALIGNED(items[i].size))
 			return -EINVAL;
 
-		/* No overflow: both are below 2^52. */
+		/* No overflow: both are at most 2^52. */
 		nr_pages += items[i].size >> PAGE_SHIFT;
 		if (nr_pages > max_pages)
 			return -EINVAL;

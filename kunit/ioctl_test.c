@@ -6,10 +6,9 @@
  * both have to give the errno that the row names.
  *
  * Would miss: errors only the stock driver could show with a kernel it is not
- * built into (the rig has one), the module's reference that a buffer holds
- * (here the driver is built in; the rig tries to unload the module), and the
- * order in which two mistakes of one call are found. 32-bit callers only where
- * the kernel has them, which UML has not.
+ * built into (the rig has one), and the module's reference that a buffer holds
+ * (here the driver is built in; the rig tries to unload the module). 32-bit
+ * callers only where the kernel has them, which UML has not.
  */
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
@@ -291,6 +290,22 @@ static const struct row rows[] = {
 	  { { 0, 4 * PAGE_SIZE }, { 0, PAGE_SIZE } }, -EINVAL },
 	{ "a good one, then one not aligned", { GOOD, GOOD },
 	  { { 0, 4 * PAGE_SIZE }, { 1, PAGE_SIZE } }, -EINVAL },
+
+	/* Two mistakes: the one that is found first counts. */
+	{ "bad descriptor, not aligned",
+	  { NO_FILE }, { { 1, PAGE_SIZE } }, -EINVAL },
+	{ "bad descriptor, too large",
+	  { NO_FILE }, { { 0, SZ_64M + PAGE_SIZE } }, -EINVAL },
+	{ "bad descriptor, offset + size wraps",
+	  { NO_FILE }, { { -PAGE_SIZE, 2 * PAGE_SIZE } }, -EBADFD },
+	{ "a dma-buf, offset + size beyond all files",
+	  { DMA_BUF }, { { S64_MAX & PAGE_MASK, PAGE_SIZE } }, -EBADFD },
+	{ "bad descriptor, then one not aligned", { NO_FILE, GOOD },
+	  { { 0, PAGE_SIZE }, { 1, PAGE_SIZE } }, -EINVAL },
+	{ "bad descriptor, then one beyond the end", { NO_FILE, GOOD },
+	  { { 0, PAGE_SIZE }, { NR_PAGES * PAGE_SIZE, PAGE_SIZE } }, -EBADFD },
+	{ "one beyond the end, then bad descriptor", { GOOD, NO_FILE },
+	  { { NR_PAGES * PAGE_SIZE, PAGE_SIZE }, { 0, PAGE_SIZE } }, -EINVAL },
 };
 
 KUNIT_ARRAY_PARAM_DESC(row, rows, name);
@@ -412,9 +427,17 @@ static void a_range_of_no_size_is_an_error(struct kunit *test)
 		memory_item(mem, 0, 1),
 		memory_item(mem, 0, 0),
 	};
+	const struct udmabuf_create_item bad[] = {
+		memory_item(mem, 0, 1),
+		{ .memfd = -1 },
+	};
 	enum driver driver;
 
 	for (driver = 0; driver < NR_DRIVERS; driver++) {
+		KUNIT_EXPECT_EQ(test, -EINVAL,
+				create(test, driver, NATIVE, 0, &bad[1]));
+		KUNIT_EXPECT_EQ(test, -EBADFD,
+				create_list(test, driver, NATIVE, 0, bad, 2));
 		KUNIT_EXPECT_EQ(test, -EINVAL,
 				create(test, driver, NATIVE, 0, items));
 		KUNIT_EXPECT_EQ(test, -EINVAL,

@@ -7,7 +7,8 @@
  * Would miss: a folio that moves between pinning and looking it up here (it is
  * pinned, so it can't), memory that goes bad, and seals, which ioctl_test.c has.
  * Folios of more than a page only where there is hugetlbfs or THP, which UML
- * has not; a second memory zone only where the machine has one.
+ * has not; a second memory zone only where the machine has one; memory on both
+ * sides of a multiple of 4 GiB that is no border of zones.
  */
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
@@ -57,7 +58,7 @@ static bool touches(const struct extent *extent, struct folio *folio)
 static void check_invariants(struct kunit *test, const struct extents *mem)
 {
 	const struct extent *extent;
-	u32 i, pgoff = 0;
+	u32 i, pgoff = 0, longest = 0;
 
 	KUNIT_ASSERT_GE(test, mem->nr, 1);
 	for (i = 0; i < mem->nr; i++) {
@@ -69,13 +70,19 @@ static void check_invariants(struct kunit *test, const struct extents *mem)
 				    page_zone(pfn_to_page(extent->pfn +
 							  extent->nr_pages -
 							  1)));
-		if (i && extent[-1].pfn + extent[-1].nr_pages == extent->pfn)
+		KUNIT_ASSERT_EQ(test, extent->pfn / EXTENT_BOUNDARY,
+				(extent->pfn + extent->nr_pages - 1) /
+				EXTENT_BOUNDARY);
+		if (i && extent[-1].pfn + extent[-1].nr_pages == extent->pfn &&
+		    extent->pfn % EXTENT_BOUNDARY)
 			KUNIT_ASSERT_PTR_NE(test,
 					    page_zone(pfn_to_page(extent[-1].pfn)),
 					    page_zone(pfn_to_page(extent->pfn)));
 		pgoff += extent->nr_pages;
+		longest = max(longest, extent->nr_pages);
 	}
 	KUNIT_ASSERT_EQ(test, mem->nr_pages, pgoff);
+	KUNIT_ASSERT_EQ(test, mem->longest, longest);
 }
 
 /* One pin for each extent that touches the folio; nobody else has pinned it. */
