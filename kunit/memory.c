@@ -101,6 +101,12 @@ static void seal_hugetlb(struct file *file)
 }
 #endif
 
+static struct file *hugetlb_file(u32 nr_huge_pages)
+{
+	return hugetlb_file_setup("memory", (size_t)nr_huge_pages << PMD_SHIFT,
+				  0, HUGETLB_ANONHUGE_INODE, 0);
+}
+
 /**
  * memory_hugetlb() - make a memfd of hugetlb pages
  * @test: the test, which is skipped where there are not enough of them
@@ -110,16 +116,34 @@ static void seal_hugetlb(struct file *file)
  */
 struct memory *memory_hugetlb(struct kunit *test, u32 nr_huge_pages)
 {
-	u32 nr_pages = nr_huge_pages << PMD_ORDER;
-	struct file *file;
+	struct file *file = hugetlb_file(nr_huge_pages);
 
-	file = hugetlb_file_setup("memory", (size_t)nr_pages << PAGE_SHIFT, 0,
-				  HUGETLB_ANONHUGE_INODE, 0);
 	if (IS_ERR(file))
 		kunit_skip(test, "no %u free hugetlb pages in this kernel: %pe",
 			   nr_huge_pages, file);
 	seal_hugetlb(file);
-	return memory_of_file(test, file, nr_pages);
+	return memory_of_file(test, file, nr_huge_pages << PMD_ORDER);
+}
+
+/**
+ * memory_hugetlb_most() - make a memfd of as many hugetlb pages as there are
+ * @test: the test, which is skipped where there are none
+ * @most: the most it needs
+ *
+ * Return: the memfd.
+ */
+struct memory *memory_hugetlb_most(struct kunit *test, u32 most)
+{
+	struct file *file;
+
+	for (; most > 1; most--) {
+		file = hugetlb_file(most);
+		if (!IS_ERR(file)) {
+			__fput_sync(file);
+			break;
+		}
+	}
+	return memory_hugetlb(test, most);
 }
 
 /**

@@ -346,7 +346,7 @@ static void a_fault_past_the_end_is_sigbus(struct kunit *test)
  * are the test's; the driver only believes that it pinned them.
  */
 #define BLOCK_ORDER	7
-#define BLOCK_PAGES	(1U << BLOCK_ORDER)
+#define BLOCK_PAGES	BIT(BLOCK_ORDER)
 
 static struct page *block;
 
@@ -449,7 +449,7 @@ static void a_huge_fault_falls_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, mapped_pfn(0, NULL));
 }
 
-#define PMD_PAGES	(1U << PMD_ORDER)
+#define PMD_PAGES	BIT(PMD_ORDER)
 
 /**
  * struct huge_row - a mapping of hugetlb memory, and whether PMDs can map it
