@@ -113,6 +113,14 @@ const struct model_arch model_archs[] = {
 		.write_through = true,
 		.supported = true,
 	}, {
+		/* What cpu_needs_post_dma_flush() is for. */
+		.name = "mips without flush",
+		.files = "arch/mips/mm/dma-noncoherent.c",
+		.for_device = { OP_FLUSH, OP_CLEAN, OP_INVALIDATE },
+		.for_cpu = { OP_NONE, OP_NONE, OP_NONE },
+		.speculates = true,
+		.no_slots = true,
+	}, {
 		.name = "openrisc",
 		.files = "arch/openrisc/kernel/dma.c",
 		.for_device = { OP_NONE, OP_FLUSH, OP_INVALIDATE },

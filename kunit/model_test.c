@@ -286,6 +286,23 @@ static void a_step_touches_its_part_only(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, model_cpu_load(&state, 1), 2);
 }
 
+/*
+ * The adversary and the tasks alone: a page that is old or new, with a line that
+ * is absent, old, new or dirty, and what two tasks can have open.
+ */
+static void nobody_maps(struct kunit *test)
+{
+	struct model_config config = {
+		.arch = arch_named(test, "arm"),
+		.halves = 1,
+	};
+	struct model_result result;
+
+	model_explore(&config, test->priv, &result);
+	KUNIT_EXPECT_EQ(test, result.verdict, MODEL_RIGHT);
+	KUNIT_EXPECT_EQ(test, result.states, 30);
+}
+
 /* The driver's plan. */
 
 static void print_line(void *context, const char *line)
@@ -433,6 +450,7 @@ static struct kunit_case model_test_cases[] = {
 	KUNIT_CASE(a_coherent_write_is_seen_by_snooping),
 	KUNIT_CASE(a_noncoherent_write_goes_past_the_cache),
 	KUNIT_CASE(a_step_touches_its_part_only),
+	KUNIT_CASE(nobody_maps),
 	KUNIT_CASE_PARAM(scenarios_end_as_in_a_real_kernel, row_gen_params),
 	KUNIT_CASE_PARAM(what_is_wrong_is_caught, wrong_gen_params),
 	KUNIT_CASE(one_device_is_never_wrong),
