@@ -382,7 +382,7 @@ static int build_table(struct sg_table *sgt, const struct extents *mem,
 	int ret;
 
 	/* One entry an extent, if that needs no look at each. */
-	whole = mem->longest <= max_pages &&
+	whole = mem->longest <= max_pages && !mem->straddles &&
 		!(boundary_pages & (EXTENT_BOUNDARY - 1));
 	ret = alloc_table(sgt, whole ? mem->nr :
 			       count_entries(mem, max_pages, boundary_pages));

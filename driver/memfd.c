@@ -121,7 +121,6 @@ static void add_folio(struct pinning *pin, struct folio *folio, u32 first,
 		    page_zone(tail) == folio_zone(folio)) {
 			last->nr_pages += nr_pages;
 			mem->nr_pages += nr_pages;
-			mem->longest = max(mem->longest, last->nr_pages);
 			if (page_folio(tail) == folio)
 				bindings_unpin_folio(folio);
 			return;
@@ -134,7 +133,6 @@ static void add_folio(struct pinning *pin, struct folio *folio, u32 first,
 		.pgoff = mem->nr_pages,
 	};
 	mem->nr_pages += nr_pages;
-	mem->longest = max(mem->longest, nr_pages);
 }
 
 static int pin_range(struct pinning *pin, struct file *file, u64 start,
@@ -255,6 +253,20 @@ static int check_items(const struct udmabuf_create_item *items, u32 nr_items,
 	return nr_pages ? 0 : -EINVAL;
 }
 
+static void describe(struct extents *mem)
+{
+	const struct extent *extent;
+	unsigned long last;
+	u32 i;
+
+	for (i = 0; i < mem->nr; i++) {
+		extent = &mem->extent[i];
+		last = extent->pfn + extent->nr_pages - 1;
+		mem->longest = max(mem->longest, extent->nr_pages);
+		mem->straddles |= (extent->pfn ^ last) >= EXTENT_BOUNDARY;
+	}
+}
+
 static void trim(struct extents *mem)
 {
 	struct extent *exact;
@@ -309,6 +321,7 @@ int extents_pin(struct extents *mem, const struct udmabuf_create_item *items,
 
 	if (pin.mem.nr < pin.room)
 		trim(&pin.mem);
+	describe(&pin.mem);
 	*mem = pin.mem;
 	return 0;
 }

@@ -16,9 +16,8 @@ struct udmabuf_create_item;
  * @nr_pages: how many pages, at least 1
  * @pgoff: where in the buffer the first page stands, in pages
  *
- * Invariant: all pages lie in one memory zone and in one 4 GiB of physical
- * memory, and every folio that the extent touches carries exactly one pin for
- * it.
+ * Invariant: all pages lie in one memory zone, and every folio that the extent
+ * touches carries exactly one pin for it.
  */
 struct extent {
 	unsigned long pfn;
@@ -32,6 +31,7 @@ struct extent {
  * @nr: how many extents, at least 1
  * @nr_pages: how many pages they have together
  * @longest: how many pages the longest one has
+ * @straddles: one crosses a multiple of EXTENT_BOUNDARY, inside of a folio
  *
  * Invariant: @extent[i + 1].pgoff is @extent[i].pgoff + @extent[i].nr_pages, and
  * two neighbours that touch are one extent where they can be. Never changes
@@ -42,9 +42,10 @@ struct extents {
 	u32 nr;
 	u32 nr_pages;
 	u32 longest;
+	bool straddles;
 };
 
-/* No extent crosses a multiple of this many pages, 4 GiB. */
+/* Folios are not merged across a multiple of this many pages, 4 GiB. */
 #define EXTENT_BOUNDARY	(1UL << (32 - PAGE_SHIFT))
 
 int extents_pin(struct extents *mem, const struct udmabuf_create_item *items,
