@@ -13,22 +13,19 @@
 #include <linux/dma-buf.h>
 #include <linux/dma-fence.h>
 #include <linux/dma-resv.h>
-#include <linux/fdtable.h>
-#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/kthread.h>
 #include <linux/mount.h>
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
-#include <linux/shmem_fs.h>
 #include <linux/sizes.h>
 #include <linux/udmabuf.h>
-#include <linux/vmstat.h>
 #include <linux/workqueue.h>
 
 #include "../driver/buffer.h"
 #include "../driver/trace.h"
 #include "fake_device.h"
+#include "memory.h"
 #include "shim.h"
 
 #define PAGES	8
@@ -61,34 +58,12 @@ struct importer {
 	enum dma_data_direction dir;
 };
 
-static void put_dmabuf(void *dmabuf)
+static struct dma_buf *export_pages(struct kunit *test, u32 pages)
 {
-	dma_buf_put(dmabuf);
-	/* A kernel thread's fput() is put off otherwise. */
-	flush_delayed_fput();
-}
+	struct memory *mem = memory_shmem(test, pages);
+	struct udmabuf_create_item item = memory_item(mem, 0, pages);
 
-static struct dma_buf *export_pages(struct kunit *test, unsigned int pages)
-{
-	struct udmabuf_create_item item = { .size = pages * PAGE_SIZE };
-	struct dma_buf *dmabuf;
-	struct file *file;
-	int fd;
-
-	file = shmem_file_setup("fanout_test", item.size, VM_NORESERVE);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
-	SHMEM_I(file_inode(file))->seals = F_SEAL_SHRINK;
-	fd = get_unused_fd_flags(O_CLOEXEC);
-	KUNIT_ASSERT_GE(test, fd, 0);
-	fd_install(fd, file);
-
-	item.memfd = fd;
-	dmabuf = fanout_buffer_export(&item, 1, pages, NULL);
-	close_fd(fd);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dmabuf);
-	KUNIT_ASSERT_EQ(test, 0,
-			kunit_add_action_or_reset(test, put_dmabuf, dmabuf));
-	return dmabuf;
+	return memory_buffer(test, &item, 1);
 }
 
 static int fanout_test_init(struct kunit *test)
@@ -851,27 +826,14 @@ static void two_writers_with_a_slot_are_refused(struct kunit *test)
 /* H11: a page that stands twice in the buffer has two slots. */
 static void page_twice_is_refused_to_a_bounced_writer(struct kunit *test)
 {
-	struct udmabuf_create_item items[2] = { };
+	struct memory *mem = memory_shmem(test, 1);
+	struct udmabuf_create_item items[] = {
+		memory_item(mem, 0, 1), memory_item(mem, 0, 1),
+	};
 	struct fanout *f = test->priv;
 	struct importer *usb, *gpu;
-	struct file *file;
-	int fd;
 
-	file = shmem_file_setup("twice", PAGE_SIZE, VM_NORESERVE);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
-	SHMEM_I(file_inode(file))->seals = F_SEAL_SHRINK;
-	fd = get_unused_fd_flags(O_CLOEXEC);
-	KUNIT_ASSERT_GE(test, fd, 0);
-	fd_install(fd, file);
-	items[0].memfd = fd;
-	items[0].size = PAGE_SIZE;
-	items[1] = items[0];
-	f->dmabuf = fanout_buffer_export(items, 2, 2, NULL);
-	close_fd(fd);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, f->dmabuf);
-	KUNIT_ASSERT_EQ(test, 0,
-			kunit_add_action_or_reset(test, put_dmabuf, f->dmabuf));
-
+	f->dmabuf = memory_buffer(test, items, ARRAY_SIZE(items));
 	usb = attach(f, fake_device_create(test, "usb", SYNC_BOUNCED));
 	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, importer_map(usb, DMA_FROM_DEVICE));
 	KUNIT_EXPECT_EQ(test, 0, importer_map(usb, DMA_TO_DEVICE));
@@ -1193,12 +1155,6 @@ static void dma_api_debugging_finds_nothing(struct kunit *test)
 
 /* What is left behind, and what can be seen. */
 
-static long pins_held(void)
-{
-	return global_node_page_state(NR_FOLL_PIN_ACQUIRED) -
-	       global_node_page_state(NR_FOLL_PIN_RELEASED);
-}
-
 /*
  * An importer that goes without unmapping: its device may still write, so the
  * memory is not handed back. The pages of this buffer stay pinned for good.
@@ -1206,12 +1162,12 @@ static long pins_held(void)
 static void memory_of_a_lost_mapping_is_kept(struct kunit *test)
 {
 	struct fanout *f = test->priv;
-	long pins = pins_held();
+	long pins = memory_pins();
 	struct importer *cam;
 
 	/* Of two buffers, the one whose mapping is lost. */
 	f->dmabuf = export_pages(test, PAGES);
-	KUNIT_EXPECT_EQ(test, pins + PAGES, pins_held());
+	KUNIT_EXPECT_EQ(test, pins + PAGES, memory_pins());
 	cam = add_device(f, "cam", SYNC_NONCOHERENT, DMA_FROM_DEVICE);
 	cam->fake->may_leak = true;
 	cam->sgt = NULL;
@@ -1224,8 +1180,8 @@ static void memory_of_a_lost_mapping_is_kept(struct kunit *test)
 	FAKE_EXPECT_SYNCS(test);
 	KUNIT_EXPECT_EQ(test, 0, shim_count(f->shim, SHIM_DMA_UNMAP_SGTABLE));
 
-	kunit_release_action(test, put_dmabuf, f->dmabuf);
-	KUNIT_EXPECT_EQ(test, pins + PAGES, pins_held());
+	memory_put_buffer(test, f->dmabuf);
+	KUNIT_EXPECT_EQ(test, pins + PAGES, memory_pins());
 }
 
 struct seen_step {

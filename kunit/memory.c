@@ -309,9 +309,9 @@ struct dma_buf *memory_buffer(struct kunit *test,
 			      const struct udmabuf_create_item *items,
 			      u32 nr_items)
 {
-	/* An error for a folder: debugfs leaves the buffer's file away. */
+	/* No folder: the buffer's debugfs file is at the top. */
 	struct dma_buf *dmabuf = fanout_buffer_export(items, nr_items, U32_MAX,
-						      ERR_PTR(-ENODEV));
+						      NULL);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dmabuf);
 	KUNIT_ASSERT_EQ(test, 0,
