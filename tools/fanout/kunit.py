@@ -32,7 +32,8 @@ class Machine:
 
 
 # A panicking guest must end QEMU instead of waiting for the time limit.
-_QEMU_ARGS = ("panic=-1", "swiotlb=force", "hugepages=8")
+# 128 MiB of slots and 80 MiB of huge pages, to bounce a buffer of 64 MiB.
+_QEMU_ARGS = ("panic=-1", "swiotlb=65536,force", "hugepages=40")
 MACHINES = {
     "um": Machine(REPO / ".kunitconfig", (), 120, "3"),
     "x86_64": Machine(REPO / "kunit/x86_64.kunitconfig", X86_64, 300, "5",
