@@ -293,8 +293,8 @@ static unsigned long mapped_pfn(u32 page, bool *huge)
 }
 
 /* Call a fault handler of the mapping, for a page that no access asks for. */
-static vm_fault_t fault(struct kunit *test, u32 page, pgoff_t pgoff,
-			unsigned int order)
+static void expect_fault(struct kunit *test, vm_fault_t want, u32 page,
+			 pgoff_t pgoff, unsigned int order)
 {
 	unsigned long addr = (unsigned long)user_page(page);
 	struct mm_struct *mm = current->mm;
@@ -318,7 +318,10 @@ static vm_fault_t fault(struct kunit *test, u32 page, pgoff_t pgoff,
 	}
 	mmap_read_unlock(mm);
 	KUNIT_ASSERT_NOT_NULL(test, vma);
-	return ret;
+	KUNIT_EXPECT_TRUE_MSG(test, ret == want,
+			      "order %u, page offset %lu: %#x, not %#x", order,
+			      pgoff, (__force unsigned int)ret,
+			      (__force unsigned int)want);
 }
 
 /* Past the end there is nothing but SIGBUS, even if the mapping were longer. */
@@ -330,14 +333,14 @@ static void a_fault_past_the_end_is_sigbus(struct kunit *test)
 	u32 i;
 
 	map(test, dmabuf, USER_ADDR, 0, 5);
-	KUNIT_EXPECT_EQ(test, VM_FAULT_SIGBUS, fault(test, 0, 5, 0));
-	KUNIT_EXPECT_EQ(test, VM_FAULT_SIGBUS, fault(test, 0, 6, 0));
-	KUNIT_EXPECT_EQ(test, VM_FAULT_SIGBUS, fault(test, 0, 1UL << 32, 0));
-	KUNIT_EXPECT_EQ(test, VM_FAULT_SIGBUS, fault(test, 0, ULONG_MAX, 0));
+	expect_fault(test, VM_FAULT_SIGBUS, 0, 5, 0);
+	expect_fault(test, VM_FAULT_SIGBUS, 0, 6, 0);
+	expect_fault(test, VM_FAULT_SIGBUS, 0, 1UL << 32, 0);
+	expect_fault(test, VM_FAULT_SIGBUS, 0, ULONG_MAX, 0);
 	for (i = 0; i < 5; i++)
 		KUNIT_EXPECT_EQ(test, 0, mapped_pfn(i, NULL));
 
-	KUNIT_EXPECT_EQ(test, VM_FAULT_NOPAGE, fault(test, 4, 4, 0));
+	expect_fault(test, VM_FAULT_NOPAGE, 4, 4, 0);
 	KUNIT_EXPECT_EQ(test, memory_pfn(mem, 4), mapped_pfn(4, NULL));
 }
 
@@ -442,10 +445,9 @@ static void a_huge_fault_falls_back(struct kunit *test)
 	struct dma_buf *dmabuf = memory_buffer(test, &item, 1);
 
 	map(test, dmabuf, USER_ADDR, 0, 8);
-	KUNIT_EXPECT_EQ(test, VM_FAULT_FALLBACK, fault(test, 0, 0, PMD_ORDER));
-	KUNIT_EXPECT_EQ(test, VM_FAULT_FALLBACK,
-			fault(test, 0, 0, PUD_SHIFT - PAGE_SHIFT));
-	KUNIT_EXPECT_EQ(test, VM_FAULT_FALLBACK, fault(test, 0, 0, 1));
+	expect_fault(test, VM_FAULT_FALLBACK, 0, 0, PMD_ORDER);
+	expect_fault(test, VM_FAULT_FALLBACK, 0, 0, PUD_SHIFT - PAGE_SHIFT);
+	expect_fault(test, VM_FAULT_FALLBACK, 0, 0, 1);
 	KUNIT_EXPECT_EQ(test, 0, mapped_pfn(0, NULL));
 }
 
