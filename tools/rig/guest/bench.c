@@ -67,7 +67,7 @@ static const struct bench benches[] = {
 	{ "2 MiB pages, 64 MiB, 64 importers", HUGETLB, 64, 64, D1 },
 	{ "scattered, 64 MiB, list of 1024 items", SCATTERED, 64, 1, D1,
 	  .list = true },
-	{ "4 KiB pages, 64 MiB, segments of 64 KiB", ORDERED, 64, 1, D1, 65536 },
+	{ "scattered, 64 MiB, segments of 64 KiB", SCATTERED, 64, 1, D1, 65536 },
 	{ "2 MiB pages, 64 MiB, segments of 64 KiB", HUGETLB, 64, 1, D1,
 	  65536 },
 	{ "scattered, 64 MiB, 1 bounced importer", SCATTERED, 64, 1, B1 },
