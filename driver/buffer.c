@@ -674,7 +674,9 @@ static int lock_after_fences(struct dma_resv *resv, enum dma_resv_usage usage)
 	for (;;) {
 		if (bindings_dma_resv_lock_interruptible(resv, NULL))
 			return -ERESTARTSYS;
-		if (bindings_dma_resv_test_signaled(resv, usage))
+		/* Most buffers never have a fence. */
+		if (!rcu_access_pointer(resv->fences) ||
+		    bindings_dma_resv_test_signaled(resv, usage))
 			return 0;
 		dma_resv_unlock(resv);
 		ret = bindings_dma_resv_wait_timeout(resv, usage, true,

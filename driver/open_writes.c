@@ -13,23 +13,6 @@
 
 #include "open_writes.h"
 
-static void remove(struct open_writes *writes, unsigned int i)
-{
-	put_pid(writes->by[i].process);
-	for (writes->nr--; i < writes->nr; i++)
-		writes->by[i] = writes->by[i + 1];
-}
-
-static unsigned int find_current(const struct open_writes *writes)
-{
-	unsigned int i;
-
-	for (i = 0; i < writes->nr; i++)
-		if (writes->by[i].process == task_tgid(current))
-			break;
-	return i;
-}
-
 /* A process that is dead but not waited for is dead. */
 static bool is_alive(struct pid *process)
 {
@@ -51,17 +34,24 @@ static bool is_alive(struct pid *process)
  */
 void open_writes_begin(struct open_writes *writes)
 {
-	unsigned int i = find_current(writes);
+	struct pid *process = task_tgid(current);
+	unsigned int i, room = MAX_OPEN_WRITERS;
 
-	if (i < writes->nr) {
-		writes->by[i].depth++;
-	} else if (i < MAX_OPEN_WRITERS) {
-		writes->by[i].process = get_pid(task_tgid(current));
-		writes->by[i].depth = 1;
-		writes->nr++;
-	} else {
-		writes->rest++;
+	for (i = 0; i < MAX_OPEN_WRITERS; i++) {
+		if (writes->by[i].process == process) {
+			writes->by[i].depth++;
+			return;
+		}
+		if (!writes->by[i].depth && room == MAX_OPEN_WRITERS)
+			room = i;
 	}
+	if (room == MAX_OPEN_WRITERS) {
+		writes->rest++;
+		return;
+	}
+	put_pid(writes->by[room].process);
+	writes->by[room].process = get_pid(process);
+	writes->by[room].depth = 1;
 }
 
 /**
@@ -73,41 +63,48 @@ void open_writes_begin(struct open_writes *writes)
  */
 bool open_writes_any(struct open_writes *writes)
 {
-	unsigned int i = 0;
+	unsigned int i;
 
-	while (i < writes->nr)
+	for (i = 0; i < MAX_OPEN_WRITERS; i++) {
+		if (!writes->by[i].depth)
+			continue;
 		if (is_alive(writes->by[i].process))
-			i++;
-		else
-			remove(writes, i);
-	return writes->nr || writes->rest;
+			return true;
+		writes->by[i].depth = 0;
+	}
+	return writes->rest;
 }
 
 /**
  * open_writes_end() - a write access ends
  * @writes: the open ones
  *
- * One of the current process, or if it has none the oldest: a begin may be
- * ended by another process, or by a kernel thread.
+ * One of the current process, or if it has none anybody's: a begin may be ended
+ * by another process, or by a kernel thread.
  *
  * Context: any process context, under the owner's lock.
  * Return: false if none was open.
  */
 bool open_writes_end(struct open_writes *writes)
 {
-	unsigned int i = find_current(writes);
+	struct pid *process = task_tgid(current);
+	unsigned int i;
 
-	if (i == writes->nr) {
-		if (!open_writes_any(writes))
-			return false;
-		if (writes->rest) {
-			writes->rest--;
+	for (i = 0; i < MAX_OPEN_WRITERS; i++) {
+		if (writes->by[i].process == process && writes->by[i].depth) {
+			writes->by[i].depth--;
 			return true;
 		}
-		i = 0;
 	}
-	if (!--writes->by[i].depth)
-		remove(writes, i);
+	if (!open_writes_any(writes))
+		return false;
+	if (writes->rest) {
+		writes->rest--;
+		return true;
+	}
+	for (i = 0; !writes->by[i].depth; i++)
+		;
+	writes->by[i].depth--;
 	return true;
 }
 
@@ -119,7 +116,9 @@ bool open_writes_end(struct open_writes *writes)
  */
 void open_writes_forget(struct open_writes *writes)
 {
-	while (writes->nr)
-		remove(writes, 0);
-	writes->rest = 0;
+	unsigned int i;
+
+	for (i = 0; i < MAX_OPEN_WRITERS; i++)
+		put_pid(writes->by[i].process);
+	*writes = (struct open_writes) { };
 }

@@ -11,10 +11,10 @@ struct pid;
 
 /**
  * struct open_writes - the CPU write accesses that are open
- * @by: the processes that began them, the first one first
- * @by.process: a reference
- * @by.depth: how many accesses, at least 1
- * @nr: how many processes
+ * @by: the processes that began them
+ * @by.process: a reference, or NULL; kept when nothing is open any more, since
+ *	the next access is most likely of the same process
+ * @by.depth: how many accesses
  * @rest: accesses of processes for which there was no room in @by
  *
  * Lock: the owner's. All zero is empty.
@@ -24,7 +24,6 @@ struct open_writes {
 		struct pid *process;
 		unsigned int depth;
 	} by[MAX_OPEN_WRITERS];
-	unsigned int nr;
 	unsigned int rest;
 };
 

@@ -1050,6 +1050,7 @@ static void fences_are_tested_under_the_lock(struct kunit *test)
 	struct fanout *f = test->priv;
 
 	add_device(f, "cam", SYNC_NONCOHERENT, DMA_FROM_DEVICE);
+	dma_fence_signal(&add_job(f, DMA_RESV_USAGE_WRITE)->fence);
 	stolen = 0;
 	f->shim->hooks.dma_resv_test_signaled = steal_once;
 	shim_mark(f->shim);
