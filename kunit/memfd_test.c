@@ -59,6 +59,7 @@ static void check_invariants(struct kunit *test, const struct extents *mem)
 {
 	const struct extent *extent;
 	u32 i, pgoff = 0, longest = 0;
+	bool straddles = false;
 
 	KUNIT_ASSERT_GE(test, mem->nr, 1);
 	for (i = 0; i < mem->nr; i++) {
@@ -70,9 +71,9 @@ static void check_invariants(struct kunit *test, const struct extents *mem)
 				    page_zone(pfn_to_page(extent->pfn +
 							  extent->nr_pages -
 							  1)));
-		KUNIT_ASSERT_EQ(test, extent->pfn / EXTENT_BOUNDARY,
-				(extent->pfn + extent->nr_pages - 1) /
-				EXTENT_BOUNDARY);
+		straddles |= extent->pfn / EXTENT_BOUNDARY !=
+			     (extent->pfn + extent->nr_pages - 1) /
+			     EXTENT_BOUNDARY;
 		if (i && extent[-1].pfn + extent[-1].nr_pages == extent->pfn &&
 		    extent->pfn % EXTENT_BOUNDARY)
 			KUNIT_ASSERT_PTR_NE(test,
@@ -83,6 +84,7 @@ static void check_invariants(struct kunit *test, const struct extents *mem)
 	}
 	KUNIT_ASSERT_EQ(test, mem->nr_pages, pgoff);
 	KUNIT_ASSERT_EQ(test, mem->longest, longest);
+	KUNIT_ASSERT_EQ(test, mem->straddles, straddles);
 }
 
 /* One pin for each extent that touches the folio; nobody else has pinned it. */
