@@ -12,6 +12,8 @@ help:
 	@echo '                     the tests of the tools, and their types'
 	@echo 'make demo            what a CPU and two devices see through each exporter,'
 	@echo '                     in QEMU on a stock kernel (DEBUG=1: a debug kernel)'
+	@echo 'make bench           what each step costs, in instructions, beside the'
+	@echo '                     stock exporters; five minutes'
 	@echo 'make kunit           the KUnit suites in the plain UML kernel'
 	@echo '     DEBUG=1         ... with KASAN, lockdep and DMA API debugging'
 	@echo '     ARCH=x86_64     ... under QEMU; also arm64'
@@ -51,6 +53,10 @@ model-docs:
 demo: python
 	@PYTHONPATH=tools $(PYTHON) -m rig demo \
 		$(if $(filter-out 0,$(DEBUG)),--debug)
+
+.PHONY: bench
+bench: python
+	@PYTHONPATH=tools $(PYTHON) -m rig bench
 
 .PHONY: module
 module: python

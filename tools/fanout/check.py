@@ -24,6 +24,8 @@ _NOT_IN_PROGRAMS = ("ARRAY_SIZE", "BIT_MACRO", "PREFER_KERNEL_TYPES",
 EXCUSED = (
     ("tools/*", _NOT_IN_PROGRAMS, "programs have none of the kernel's macros"),
     ("kunit/model.[ch]", _NOT_IN_PROGRAMS, "built as a program, too"),
+    ("kunit/model_checks.c", ("REPEATED_WORD",),
+     "a history is words, and may repeat one"),
     ("tools/rig/guest/edu_importer.c",
      ("LINUX_VERSION_CODE", "CONSTANT_COMPARISON"),
      "one source for 6.12 and later"),

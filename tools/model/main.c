@@ -70,7 +70,7 @@ static double now(void)
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec * 1e-9;
+	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -135,8 +135,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static const struct argp argp = {
 	options, parse, NULL,
-	"Explore every history of every mix of devices, and judge the plan in "
-	"driver/sync_plan.c by it. Exit status: 0 if it is right and every plan "
+	"Explore every history of every mix of devices, and judge the plan in\n"
+	"driver/sync_plan.c by it. Exit status: 0 if it is right and every plan\n"
 	"known to be wrong was caught, 1 if not, 2 for usage.",
 	NULL, NULL, NULL
 };
