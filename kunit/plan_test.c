@@ -7,9 +7,10 @@
  * is the model's business, that the driver takes the steps fanout_test.c's.
  *
  * Peers are written as words: C coherent, N noncoherent, O opaque, B bounced, S
- * bounced of a device that snoops, then R for a reader or W for a writer; "NW+BW" are the two parts of one mixed
- * mapping. Steps are written as the peer's number and what is synced, "0.cpu"
- * for dma_sync_*_for_cpu() of the first peer, "0.dev" for ..._for_device().
+ * bounced of a device that snoops, then R for a reader or W for a writer;
+ * "NW+BW" are the two parts of one mixed mapping. Steps are written as the
+ * peer's number and what is synced, "0.cpu" for dma_sync_*_for_cpu() of the
+ * first peer, "0.dev" for ..._for_device().
  */
 #include <kunit/test.h>
 #include <linux/ctype.h>
@@ -87,9 +88,9 @@ struct plan_case {
 	const char *all;
 };
 
-#define READ	.dir = DMA_FROM_DEVICE
-#define WRITE	.dir = DMA_TO_DEVICE
-#define RW	.dir = DMA_BIDIRECTIONAL
+#define CPU_READ	.dir = DMA_FROM_DEVICE
+#define CPU_WRITE	.dir = DMA_TO_DEVICE
+#define CPU_RW	.dir = DMA_BIDIRECTIONAL
 #define BEGIN(args...)	{ .event = SYNC_BEGIN, args }
 #define END(args...)	{ .event = SYNC_END, args }
 #define MAP(nr, args...)	{ .event = SYNC_MAP, .mapping = (nr), args }
@@ -97,62 +98,62 @@ struct plan_case {
 #define OPEN	.write_open = true
 
 static const struct plan_case plan_cases[] = {
-	{ "nobody mapped, begin", "", BEGIN(RW), "" },
-	{ "nobody mapped, end", "", END(RW), "" },
+	{ "nobody mapped, begin", "", BEGIN(CPU_RW), "" },
+	{ "nobody mapped, end", "", END(CPU_RW), "" },
 
-	{ "H1 a writer is fetched", "NW", BEGIN(READ), "0.cpu" },
-	{ "H1 a bounced writer is fetched", "BW", BEGIN(READ), "0.cpu" },
-	{ "H1 an opaque writer is fetched", "OW", BEGIN(READ), "0.cpu" },
-	{ "H1 a reader is pushed", "NR", END(WRITE), "0.dev" },
-	{ "H1 a bounced reader is pushed", "BR", END(WRITE), "0.dev" },
-	{ "H1 an opaque reader is pushed", "OR", END(WRITE), "0.dev" },
-	{ "a coherent peer needs nothing", "CW", BEGIN(RW), "", "0.cpu" },
-	{ "... nor at the end", "CW", END(RW), "", "0.dev" },
+	{ "H1 a writer is fetched", "NW", BEGIN(CPU_READ), "0.cpu" },
+	{ "H1 a bounced writer is fetched", "BW", BEGIN(CPU_READ), "0.cpu" },
+	{ "H1 an opaque writer is fetched", "OW", BEGIN(CPU_READ), "0.cpu" },
+	{ "H1 a reader is pushed", "NR", END(CPU_WRITE), "0.dev" },
+	{ "H1 a bounced reader is pushed", "BR", END(CPU_WRITE), "0.dev" },
+	{ "H1 an opaque reader is pushed", "OR", END(CPU_WRITE), "0.dev" },
+	{ "a coherent peer needs nothing", "CW", BEGIN(CPU_RW), "", "0.cpu" },
+	{ "... nor at the end", "CW", END(CPU_RW), "", "0.dev" },
 
-	{ "H2 a reader's old copy stays where it is", "BR", BEGIN(READ), "" },
-	{ "H2 ... for a read-write access too", "BR", BEGIN(RW), "" },
-	{ "H2 ... beside a coherent writer", "CW BR", BEGIN(READ), "",
+	{ "H2 a reader's old copy stays where it is", "BR", BEGIN(CPU_READ), "" },
+	{ "H2 ... for a read-write access too", "BR", BEGIN(CPU_RW), "" },
+	{ "H2 ... beside a coherent writer", "CW BR", BEGIN(CPU_READ), "",
 	  "0.cpu" },
-	{ "H3 a write access fetches", "BW", BEGIN(WRITE), "0.cpu" },
-	{ "H3 ... through caches too", "NW", BEGIN(WRITE), "0.cpu" },
-	{ "H4 caches, then opaque, then slots", "BW OW NW CW", BEGIN(RW),
+	{ "H3 a write access fetches", "BW", BEGIN(CPU_WRITE), "0.cpu" },
+	{ "H3 ... through caches too", "NW", BEGIN(CPU_WRITE), "0.cpu" },
+	{ "H4 caches, then opaque, then slots", "BW OW NW CW", BEGIN(CPU_RW),
 	  "2.dev 2.cpu 1.cpu 0.cpu", "3.dev 2.dev 3.cpu 2.cpu 1.cpu 0.cpu" },
 
 	{ "H6 a read beside a coherent writer makes slots old", "CW BR",
-	  END(READ), "1.dev", "0.dev 1.dev" },
-	{ "H6 a copy-back leaves dirty lines", "BW NR", END(READ), "1.dev" },
-	{ "H6 readers alone: a read costs nothing", "NR BR OR", END(READ),
+	  END(CPU_READ), "1.dev", "0.dev 1.dev" },
+	{ "H6 a copy-back leaves dirty lines", "BW NR", END(CPU_READ), "1.dev" },
+	{ "H6 readers alone: a read costs nothing", "NR BR OR", END(CPU_READ),
 	  "" },
-	{ "H13 a read does not overwrite a writer's slot", "BW", END(READ),
+	{ "H13 a read does not overwrite a writer's slot", "BW", END(CPU_READ),
 	  "" },
-	{ "a write does", "BW", END(WRITE), "0.dev" },
+	{ "a write does", "BW", END(CPU_WRITE), "0.dev" },
 
-	{ "H9 one of many noncoherent writers", "NW NW NW", BEGIN(RW),
+	{ "H9 one of many noncoherent writers", "NW NW NW", BEGIN(CPU_RW),
 	  "0.cpu", "0.cpu 1.cpu 2.cpu" },
-	{ "H9 ... at the end", "NW NW NW", END(RW), "0.dev",
+	{ "H9 ... at the end", "NW NW NW", END(CPU_RW), "0.dev",
 	  "0.dev 1.dev 2.dev" },
-	{ "H9 the writer stands for the readers", "NR NW NR", END(RW),
+	{ "H9 the writer stands for the readers", "NR NW NR", END(CPU_RW),
 	  "1.dev", "0.dev 1.dev 2.dev" },
-	{ "H9 readers alone have one, too", "NR NR", END(RW), "1.dev",
+	{ "H9 readers alone have one, too", "NR NR", END(CPU_RW), "1.dev",
 	  "0.dev 1.dev" },
-	{ "H9 every slot is its own", "BR BR", END(RW), "0.dev 1.dev" },
+	{ "H9 every slot is its own", "BR BR", END(CPU_RW), "0.dev 1.dev" },
 
 	{ "H14 a coherent writer: clean before invalidating", "CW NW",
-	  BEGIN(READ), "1.dev 1.cpu", "0.dev 1.dev 0.cpu 1.cpu" },
-	{ "H14 a coherent reader leaves nothing dirty", "CR NW", BEGIN(READ),
+	  BEGIN(CPU_READ), "1.dev 1.cpu", "0.dev 1.dev 0.cpu 1.cpu" },
+	{ "H14 a coherent reader leaves nothing dirty", "CR NW", BEGIN(CPU_READ),
 	  "1.cpu" },
-	{ "H14 never through a slot", "CW BW", BEGIN(READ), "1.cpu",
+	{ "H14 never through a slot", "CW BW", BEGIN(CPU_READ), "1.cpu",
 	  "0.cpu 1.cpu" },
 	{ "H15 open: no invalidate of what is being written", "NW",
-	  BEGIN(READ, OPEN), "" },
-	{ "H15 open: no slot is copied back", "BW", BEGIN(READ, OPEN), "" },
-	{ "H15 open: nor what may be one", "OW", BEGIN(READ, OPEN), "" },
+	  BEGIN(CPU_READ, OPEN), "" },
+	{ "H15 open: no slot is copied back", "BW", BEGIN(CPU_READ, OPEN), "" },
+	{ "H15 open: nor what may be one", "OW", BEGIN(CPU_READ, OPEN), "" },
 
-	{ "H18 a part cannot stand for a whole", "NW+BW NR", END(WRITE),
+	{ "H18 a part cannot stand for a whole", "NW+BW NR", END(CPU_WRITE),
 	  "0.dev 2.dev 1.dev" },
-	{ "H18 a whole stands for a part", "NW+BW NW", BEGIN(READ),
+	{ "H18 a whole stands for a part", "NW+BW NW", BEGIN(CPU_READ),
 	  "2.cpu 1.cpu", "0.cpu 2.cpu 1.cpu" },
-	{ "H18 coherent part, bounced part", "CW+BW", BEGIN(READ), "1.cpu",
+	{ "H18 coherent part, bounced part", "CW+BW", BEGIN(CPU_READ), "1.cpu",
 	  "0.cpu 1.cpu" },
 
 	{ "H13 a coherent peer snoops what others wrote", "BW CR", MAP(1),

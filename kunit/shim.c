@@ -62,7 +62,7 @@ static u16 find_label(const void *ptr, const char *type)
 	return i;
 }
 
-static u16 find_device(struct device *dev)
+static u16 find_device(const struct device *dev)
 {
 	u16 i = find_label(dev, "device");
 	struct shim_label *label = &the_shim.labels[i];
@@ -80,7 +80,7 @@ static void label(struct shim_record *rec, unsigned int n, const void *ptr,
 }
 
 static void label_device(struct shim_record *rec, unsigned int n,
-			 struct device *dev)
+			 const struct device *dev)
 {
 	if (rec != &the_shim.scratch)
 		rec->label[n] = find_device(dev);
