@@ -26,7 +26,8 @@ DRIVER = "udmabuf_fanout.ko"
 TOOLS = (*KERNEL_BUILD, Need("cpio", program="cpio"),
          Need("qemu-system-x86", program="qemu-system-x86_64"))
 
-_GUEST_SOURCES = ("guest.c", "scenarios.c", "bench.c")
+_GUEST_SOURCES = ("guest.c", "scenarios.c", "bench.c", "plan.c")
+_PLAN = REPO / "driver/sync_plan.c"
 # What the kernel has for attributes and user space has not.
 _GUEST_FLAGS = ("-static", "-O2", "-Wall", "-Wextra", "-Werror",
                 "-Wno-missing-field-initializers", "-D_GNU_SOURCE",
@@ -167,7 +168,7 @@ def initramfs(kernel: Kernel) -> Path:
         _logged("modules", ["objcopy", "-g", module, root / module.name], log,
                 "a module could not be stripped")
     _logged("guest", ["gcc", *_GUEST_FLAGS, "-o", root / "init",
-                      *(GUEST / name for name in _GUEST_SOURCES)], log,
+                      *(GUEST / name for name in _GUEST_SOURCES), _PLAN], log,
             "the guest program could not be built")
     tree: KernelTree = newest_tree()
     _logged("selftest", ["gcc", "-static", "-O2", "-o", root / "selftest",

@@ -221,7 +221,15 @@ class Bench(unittest.TestCase):
                                 per_entry=True),
                    bench.Target("none", "attach_map", 1, "")]
         self.assertEqual([j.met for j in bench.judge(read, targets)],
-                         [True, False, True, False, False])
+                         [True, False, True, False, False, False])
+
+    def test_dearest_plan_is_judged(self) -> None:
+        """Of all mixes and both events the worst one."""
+        cheap = {"plan": "a", "begin": 1999, "end": 2000}
+        dear = {"plan": "b", "begin": 7, "end": 2001}
+        for lines, met in (([cheap], True), ([cheap, dear], False)):
+            read = bench.parse(map(json.dumps, lines))
+            self.assertEqual([j.met for j in bench.judge(read, [])], [met])
 
     def test_targets_name_rows_and_columns_that_exist(self) -> None:
         """A target on a row that was renamed would never be judged."""

@@ -380,6 +380,7 @@ int run_bench(const struct exporter *exporters, unsigned int count)
 	sleep(10);
 	if (sched_setscheduler(0, SCHED_FIFO, &first))
 		return -1;
+	bench_plans();
 	for (i = 0; i < ARRAY_SIZE(benches); i++) {
 		for (e = 0; e < count; e++) {
 			repeats = benches[i].mib > 64 ? 1 : 3;

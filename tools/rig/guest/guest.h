@@ -154,5 +154,6 @@ void drop_caches(void);
 int sealed_memfd(size_t bytes, unsigned int flags);
 
 int run_bench(const struct exporter *exporters, unsigned int count);
+void bench_plans(void);
 
 #endif
