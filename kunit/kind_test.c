@@ -9,7 +9,8 @@
  * Would miss: IOMMUs, which kunit devices are not behind, and stale caches: a
  * noncoherent device's syncs are counted, and no machine here has caches that
  * would show one missing (the model and the rig's noncoherent guest are for
- * that). UML has neither swiotlb nor noncoherent devices nor dma_map_ops of a
+ * that). Nor would it see a table leak: pins and slots are counted, not kernel
+ * memory. UML has neither swiotlb nor noncoherent devices nor dma_map_ops of a
  * device's own; x86_64 has no noncoherent devices, arm64 no dma_map_ops.
  */
 #include <kunit/device.h>

@@ -456,7 +456,7 @@ static void a_huge_fault_falls_back(struct kunit *test)
 /**
  * struct huge_row - a mapping of hugetlb memory, and whether PMDs can map it
  * @name: what is special
- * @skip: pages of the memfd that the buffer leaves out at its start
+ * @skip: pages of the memory that the buffer leaves out at its start
  * @shift: pages by which the mapping's address is off
  * @first: where in the buffer the mapping begins
  * @nr_pages: its size
@@ -486,6 +486,19 @@ static const struct huge_row huge_rows[] = {
 
 KUNIT_ARRAY_PARAM_DESC(huge_row, huge_rows, name);
 
+/* Find two hugetlb pages that touch, so that they are one extent. */
+static void find_huge_pair(struct kunit *test, struct memory *mem, u32 *low,
+			   u32 *high)
+{
+	for (*low = 0; *low < mem->nr_pages; *low += PMD_PAGES)
+		for (*high = 0; *high < mem->nr_pages; *high += PMD_PAGES)
+			if (memory_pfn(mem, *low) + PMD_PAGES ==
+			    memory_pfn(mem, *high))
+				return;
+	kunit_skip(test, "no two of %lu hugetlb pages touch",
+		   mem->nr_pages / PMD_PAGES);
+}
+
 /*
  * Where address, buffer and memory agree, one fault brings a PMD; where they do
  * not, small pages come, and it is the right memory either way.
@@ -493,31 +506,39 @@ KUNIT_ARRAY_PARAM_DESC(huge_row, huge_rows, name);
 static void hugetlb_memory_is_mapped_by_pmds(struct kunit *test)
 {
 	const struct huge_row *row = test->param_value;
-	struct udmabuf_create_item item;
+	struct udmabuf_create_item items[2];
+	u32 i, page, low, high, *at;
 	struct dma_buf *dmabuf;
 	struct memory *mem;
-	u32 i, page;
 	bool huge;
 
 	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
 		kunit_skip(test, "no PMD mappings without CONFIG_TRANSPARENT_HUGEPAGE");
-	mem = memory_hugetlb(test, 2);
+	mem = memory_hugetlb_most(test, 8);
 	memory_fill(test, mem);
-	item = memory_item(mem, row->skip, mem->nr_pages - row->skip);
-	dmabuf = memory_buffer(test, &item, 1);
+	find_huge_pair(test, mem, &low, &high);
+	items[0] = memory_item(mem, low + row->skip, PMD_PAGES - row->skip);
+	items[1] = memory_item(mem, high, PMD_PAGES);
+	dmabuf = memory_buffer(test, items, 2);
+
+	/* The memfd's page behind each page of the mapping. */
+	at = kunit_kcalloc(test, row->nr_pages, sizeof(*at), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, at);
+	for (i = 0; i < row->nr_pages; i++) {
+		page = row->skip + row->first + i;
+		at[i] = page < PMD_PAGES ? low + page : high + page - PMD_PAGES;
+	}
+
 	map(test, dmabuf, (unsigned long)user_page(row->shift), row->first,
 	    row->nr_pages);
-
 	for (i = 0; i < row->nr_pages; i++) {
 		/* From the middle, so that what comes first is not aligned. */
 		page = (i + row->nr_pages / 2 + 5) % row->nr_pages;
-		KUNIT_ASSERT_EQ(test,
-				memory_stamp(mem, row->skip + row->first + page),
+		KUNIT_ASSERT_EQ(test, memory_stamp(mem, at[page]),
 				read_user(test, row->shift + page));
 	}
 	for (page = 0; page < row->nr_pages; page++) {
-		KUNIT_ASSERT_EQ(test,
-				memory_pfn(mem, row->skip + row->first + page),
+		KUNIT_ASSERT_EQ(test, memory_pfn(mem, at[page]),
 				mapped_pfn(row->shift + page, &huge));
 		KUNIT_ASSERT_EQ_MSG(test, huge,
 				    page >= row->huge[0] && page < row->huge[1],
