@@ -27,12 +27,12 @@ static bool is_alive(struct pid *process)
 }
 
 /**
- * open_writes_begin() - a write access of the current process begins
+ * open_another_write() - open_writes_begin() of a process that is not the first
  * @writes: the open ones
  *
  * Context: any process context, under the owner's lock.
  */
-void open_writes_begin(struct open_writes *writes)
+void open_another_write(struct open_writes *writes)
 {
 	struct pid *process = task_tgid(current);
 	unsigned int i, room = MAX_OPEN_WRITERS;
@@ -76,16 +76,13 @@ bool open_writes_any(struct open_writes *writes)
 }
 
 /**
- * open_writes_end() - a write access ends
+ * end_another_write() - open_writes_end() where it is not the first process's
  * @writes: the open ones
- *
- * One of the current process, or if it has none anybody's: a begin may be ended
- * by another process, or by a kernel thread.
  *
  * Context: any process context, under the owner's lock.
  * Return: false if none was open.
  */
-bool open_writes_end(struct open_writes *writes)
+bool end_another_write(struct open_writes *writes)
 {
 	struct pid *process = task_tgid(current);
 	unsigned int i;
