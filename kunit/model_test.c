@@ -23,8 +23,8 @@
 #define NODES	131072
 #define SLOTS	(4 * NODES)
 
-/* KASAN makes it five times slower: there histories are cut off. */
-#define DEPTH	(IS_ENABLED(CONFIG_KASAN) ? 8 : 0)
+/* Where KASAN or emulation makes it many times slower, histories are cut off. */
+#define DEPTH	(!IS_ENABLED(CONFIG_UML) || IS_ENABLED(CONFIG_KASAN) ? 8 : 0)
 
 static int model_test_init(struct kunit *test)
 {
