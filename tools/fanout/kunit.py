@@ -36,9 +36,9 @@ class Machine:
 _QEMU_ARGS = ("panic=-1", "swiotlb=65536,force", "hugepages=40")
 MACHINES = {
     "um": Machine(REPO / ".kunitconfig", (), 120, "3"),
-    "x86_64": Machine(REPO / "kunit/x86_64.kunitconfig", X86_64, 300, "5",
+    "x86_64": Machine(REPO / "kunit/x86_64.kunitconfig", X86_64, 300, "7",
                       _QEMU_ARGS, ("--arch=x86_64", "--qemu_args=-smp 2")),
-    "arm64": Machine(REPO / "kunit/arm64.kunitconfig", ARM64, 300, "5",
+    "arm64": Machine(REPO / "kunit/arm64.kunitconfig", ARM64, 300, "6",
                      _QEMU_ARGS,
                      ("--arch=arm64", "--cross_compile=aarch64-linux-gnu-",
                       "--qemu_args=-smp 2")),
