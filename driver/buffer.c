@@ -662,28 +662,39 @@ static void fanout_unmap(struct dma_buf_attachment *attachment,
 /* CPU access. */
 
 /*
- * H12: the sync comes after what the fences stand for. The core waits as well,
- * but after us.
- *
- * Return: 0 with the reservation lock held; -ERESTARTSYS.
+ * Wait for fences without the lock, and have the lock again when they are
+ * signalled. Out of the way of the buffers that have none.
  */
-static int lock_after_fences(struct dma_resv *resv, enum dma_resv_usage usage)
+static noinline int wait_for_fences(struct dma_resv *resv,
+				    enum dma_resv_usage usage)
 {
 	long ret;
 
-	for (;;) {
-		if (bindings_dma_resv_lock_interruptible(resv, NULL))
-			return -ERESTARTSYS;
-		/* Most buffers never have a fence. */
-		if (!rcu_access_pointer(resv->fences) ||
-		    bindings_dma_resv_test_signaled(resv, usage))
-			return 0;
+	while (!bindings_dma_resv_test_signaled(resv, usage)) {
 		dma_resv_unlock(resv);
 		ret = bindings_dma_resv_wait_timeout(resv, usage, true,
 						     MAX_SCHEDULE_TIMEOUT);
 		if (ret < 0)
 			return ret;
+		if (bindings_dma_resv_lock_interruptible(resv, NULL))
+			return -ERESTARTSYS;
 	}
+	return 0;
+}
+
+/*
+ * H12: the sync comes after what the fences stand for. The core waits as well,
+ * but after us.
+ *
+ * Return: 0 with the reservation lock held; -ERESTARTSYS.
+ */
+static int lock_after_fences(struct dma_resv *resv, bool write)
+{
+	if (bindings_dma_resv_lock_interruptible(resv, NULL))
+		return -ERESTARTSYS;
+	if (likely(!rcu_access_pointer(resv->fences)))
+		return 0;
+	return wait_for_fences(resv, dma_resv_usage_rw(write));
 }
 
 /*
@@ -708,8 +719,7 @@ static int fanout_begin_cpu_access(struct dma_buf *dmabuf,
 	if (is_idle_read(buffer, plan, access))
 		return 0;
 
-	ret = lock_after_fences(dmabuf->resv,
-				dma_resv_usage_rw(is_write(access)));
+	ret = lock_after_fences(dmabuf->resv, is_write(access));
 	if (ret)
 		return ret;
 
