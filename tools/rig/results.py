@@ -64,6 +64,7 @@ class Report:
     kernel: str = ""
     scenarios: list[Scenario] = field(default_factory=list)
     selftest: dict[str, list[str]] = field(default_factory=dict)
+    unload: tuple[int, int] | None = None   # errno while a buffer lives, after
     dma_api_errors: int | None = None
 
     def exporters(self) -> list[str]:
@@ -117,6 +118,8 @@ def _take(entry: dict[str, Any], report: Report,
             seen.append(f"exit status {entry['status']}")
         elif entry["line"].startswith(("ok ", "not ok ", "# drivers")):
             seen.append(entry["line"])
+    elif "unload" in entry:
+        report.unload = int(entry["unload"]), int(entry["after"])
     elif "dma_api_errors" in entry:
         disabled = entry["disabled"] != "N"
         report.dma_api_errors = -1 if disabled else entry["dma_api_errors"]
@@ -222,6 +225,9 @@ def verdicts(report: Report, all_bounced: bool) -> list[tuple[bool, str]]:
             f"{sum(line.startswith('ok ') for line in t)} passed on {NAMES[e]}"
             for e, t in report.selftest.items())
         found.append((same, f"the kernel's own selftest: {passed}"))
+    if OURS in exporters:
+        found.append((report.unload == (errno.EAGAIN, 0),
+                      "the module stays while a buffer lives, and goes then"))
     if report.dma_api_errors is not None:
         found.append((report.dma_api_errors == 0,
                       f"DMA API debugging: {report.dma_api_errors} errors"))

@@ -3,6 +3,7 @@
 
 import contextlib
 import io
+import errno
 import json
 import os
 import tempfile
@@ -44,9 +45,14 @@ def selftest(exporter: str, *lines: str) -> list[str]:
         [json.dumps({"selftest": exporter, "status": 0})]
 
 
+def unload(alive: int = errno.EAGAIN, after: int = 0) -> str:
+    """What became of removing the module, with a buffer and without."""
+    return json.dumps({"unload": alive, "after": after})
+
+
 def as_known() -> list[str]:
     """What a guest reports whose stock exporters are as wrong as known."""
-    lines = [KERNEL, scenario("s")]
+    lines = [KERNEL, scenario("s"), unload()]
     for exporter, (wrong, runs) in results.KNOWN_WRONG.items():
         lines += [run("s", exporter, "wrong")] * wrong
         lines += [run("s", exporter, "right")] * (runs - wrong)
@@ -164,6 +170,13 @@ class Verdicts(unittest.TestCase):
         self.assertRegex(judged(run("s", "fanout", "right"),
                                 run("s", "stock", "right"))[0],
                          "wrong in 16 of 29 runs")
+
+    def test_module_must_stay_while_a_buffer_lives(self) -> None:
+        """And go when there is none."""
+        good = run("s", "fanout", "right")
+        self.assertEqual(judged(good), [])
+        self.assertTrue(judged(good, unload(alive=0)))
+        self.assertTrue(judged(good, unload(after=errno.EAGAIN)))
 
     def test_selftest_must_be_the_same_and_have_passed(self) -> None:
         """On both nodes, line by line."""

@@ -893,6 +893,30 @@ static void report_dma_debug(void)
 	     *errors ? errors : "-1", disabled);
 }
 
+/* Whether our module can be removed while a buffer lives, and afterwards. */
+static void report_unload(void)
+{
+	struct udmabuf_create create = { .size = PAGE };
+	int node, dmabuf, alive, after;
+
+	node = open("/dev/udmabuf-fanout", O_RDWR | O_CLOEXEC);
+	create.memfd = memfd_create("unload", MFD_ALLOW_SEALING);
+	if (node < 0 || ftruncate(create.memfd, PAGE) ||
+	    fcntl(create.memfd, F_ADD_SEALS, F_SEAL_SHRINK))
+		return;
+	dmabuf = ioctl(node, UDMABUF_CREATE, &create);
+	close(node);
+	close(create.memfd);
+	if (dmabuf < 0)
+		return;
+	alive = syscall(SYS_delete_module, "udmabuf_fanout", O_NONBLOCK) ?
+		errno : 0;
+	close(dmabuf);
+	after = syscall(SYS_delete_module, "udmabuf_fanout", O_NONBLOCK) ?
+		errno : 0;
+	emit("{\"unload\": %d, \"after\": %d}", alive, after);
+}
+
 /*
  * Pages and slot both written, and nobody can tell which is newer: only then
  * may an exporter refuse to map.
@@ -930,6 +954,7 @@ static void run_demo(const struct exporter *exporters, unsigned int count)
 	}
 	for (e = 0; e < count; e++)
 		run_selftest(&exporters[e]);
+	report_unload();
 	report_dma_debug();
 }
 
