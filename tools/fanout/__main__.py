@@ -47,10 +47,11 @@ def perform(options: argparse.Namespace) -> Totals:
     tree.prepare(options.ktree)
     if options.command == "test":
         require(PYTHON_CHECKS)
-        return (kunit.run_suites() + kunit.run_suites(debug=True)
+        return (kunit.run_suites() + kunit.run_suites(variant="debug")
                 + check.unit_tests() + check.attempt("mypy", check.mypy))
     if options.command == "kunit":
-        return kunit.run_suites(options.arch, options.debug, options.filter)
+        return kunit.run_suites(
+            options.arch, "debug" if options.debug else "", options.filter)
     if options.command == "check":
         return check.check_all()
     if options.command == "bindings-check":

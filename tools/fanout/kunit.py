@@ -16,8 +16,6 @@ from fanout.host import (ARM64, BUILD, KERNEL_BUILD, LOGS, REPO, X86_64,
 from fanout.logscan import complaints
 from fanout.tree import FARM
 
-DEBUG_CONFIG = REPO / "kunit/debug.kunitconfig"
-
 
 @dataclass(frozen=True)
 class Machine:
@@ -45,19 +43,25 @@ MACHINES = {
 }
 
 
-def command(verb: str, arch: str, debug: bool = False) -> list[str | Path]:
-    """The kunit.py line for @verb, as far as all verbs have it in common."""
+def command(verb: str, arch: str, variant: str = "") -> list[str | Path]:
+    """The kunit.py line for @verb, as far as all verbs have it in common.
+
+    @variant names one of kunit/*.kunitconfig, which is added to the
+    architecture's configuration.
+    """
     machine = MACHINES[arch]
-    configs = [machine.config] + ([DEBUG_CONFIG] if debug else [])
+    configs = [machine.config]
+    if variant:
+        configs.append(REPO / f"kunit/{variant}.kunitconfig")
     return [sys.executable, FARM / "tools/testing/kunit/kunit.py", verb,
-            f"--build_dir={build_folder(arch, debug)}",
+            f"--build_dir={build_folder(arch, variant)}",
             *(f"--kunitconfig={config}" for config in configs),
             *machine.options]
 
 
-def build_folder(arch: str, debug: bool = False) -> Path:
+def build_folder(arch: str, variant: str = "") -> Path:
     """Where the kernel for a run is built."""
-    return BUILD / (arch + ("-debug" if debug else ""))
+    return BUILD / (f"{arch}-{variant}" if variant else arch)
 
 
 def configure(arch: str, log: Path) -> Path:
@@ -122,15 +126,15 @@ def show_trouble(wrong: Sequence[str], results: Path, console: Path,
     show_failure(console, first)
 
 
-def run_suites(arch: str = "um", debug: bool = False,
+def run_suites(arch: str = "um", variant: str = "",
                suites: str = "") -> Totals:
-    """Build the kernel for @arch with the driver in it and run the suites.
+    """Build the kernel for @arch and @variant and run the suites in it.
 
     build/linux must have been prepared.
     """
     machine = MACHINES[arch]
     require((*KERNEL_BUILD, *machine.needs))
-    build = build_folder(arch, debug)
+    build = build_folder(arch, variant)
     name = build.name
     what = f"kunit {name}"
     log = LOGS / f"kunit-{name}.log"
@@ -138,14 +142,14 @@ def run_suites(arch: str = "um", debug: bool = False,
     console = build / "test.log"
     for old in (results, console):
         old.unlink(missing_ok=True)
-    minutes = "6" if debug and arch == "um" else machine.minutes
+    minutes = "6" if (arch, variant) == ("um", "debug") else machine.minutes
     say(what, "building and running the suites"
         if (build / "vmlinux").exists() else
         f"building a kernel and running the suites, about {minutes} minutes "
         "on 2 cores the first time")
     start = time.monotonic()
     status = run(what, [
-        *command("run", arch, debug), f"--json={results}",
+        *command("run", arch, variant), f"--json={results}",
         f"--timeout={machine.seconds}",
         *(f"--kernel_args={arg}"
           for arg in ("panic_on_warn=1", *machine.kernel_args)),
