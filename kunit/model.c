@@ -443,6 +443,7 @@ unsigned int model_plan_steps(const struct model_config *config,
 	bool begin = access->event == SYNC_BEGIN;
 	bool end = access->event == SYNC_END;
 	struct sync_access changed = *access;
+	struct sync_peer whole[MODEL_PEERS];
 	unsigned int len, i;
 
 	if (config->plan == PLAN_STOCK)
@@ -454,6 +455,14 @@ unsigned int model_plan_steps(const struct model_config *config,
 
 	if (config->plan == PLAN_NO_H15 || config->plan == PLAN_H15_CLEAN)
 		changed.write_open = false;
+
+	if (config->plan == PLAN_NO_H18) {
+		for (i = 0; i < nr; i++) {
+			whole[i] = peers[i];
+			whole[i].partial = false;
+		}
+		return plan_driver(whole, nr, access, steps);
+	}
 
 	len = plan_driver(peers, nr, &changed, steps);
 

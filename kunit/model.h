@@ -128,6 +128,7 @@ enum model_plan {
 	PLAN_NO_H14,
 	PLAN_H15_CLEAN,
 	PLAN_NO_H15,
+	PLAN_NO_H18,
 	MODEL_NR_PLANS,
 };
 

@@ -186,6 +186,10 @@ const struct model_wrong model_wrongs[] = {
 	{ "H15-clean", "in an open write access begin cleans, then invalidates",
 	  PLAN_H15_CLEAN, 0, NULL },
 
+	{ "no-H18", "a part of a mapping stands for the whole buffer",
+	  PLAN_NO_H18, 0, "arm",
+	  MODEL_NONCOHERENT | MODEL_PARTLY_NONCOHERENT },
+
 	/* Beyond the contract: what no exporter can promise. */
 	{ "H14-race", "a coherent device writes while a noncoherent writer is unmapped",
 	  PLAN_DRIVER, MODEL_H14_RACE, NULL },
@@ -215,8 +219,8 @@ const unsigned int model_nr_wrongs = ARRAY_SIZE(model_wrongs);
  * @config: set to the mix that has it
  * @result: set to what was found; @space is as model_explore() left it
  *
- * One device if that is enough, otherwise two, of the four main kinds; among
- * those the shortest way, and among equals the first in the order of the walk.
+ * One device if that is enough, otherwise two; among those the shortest way,
+ * and among equals the first in the order of the walk.
  *
  * Return: false if there is none.
  */
@@ -232,10 +236,10 @@ bool model_find_shortest(const struct model_wrong *wrong,
 	for (nr = 1; nr <= 2 && !shortest; nr++) {
 		struct model_walk walk = {
 			.nr_devices = nr,
-			.halves = 1,
+			.halves = wrong->kinds ? 2 : 1,
 			.arch = -1,
 			.policy = SYNC_POLICY_MINIMAL,
-			.kinds = MODEL_MAIN_KINDS,
+			.kinds = wrong->kinds ?: MODEL_MAIN_KINDS,
 		};
 
 		if (wrong->arch)

@@ -15,6 +15,7 @@
 #define MODEL_BOUNCED_NONCOHERENT	BIT(3)
 #define MODEL_OPAQUE_NONCOHERENT	BIT(4)
 #define MODEL_OPAQUE_BOUNCED		BIT(5)
+#define MODEL_PARTLY_NONCOHERENT		(BIT(10) | BIT(11))
 #define MODEL_MAIN_KINDS	(MODEL_COHERENT | MODEL_NONCOHERENT | \
 				 MODEL_BOUNCED | MODEL_BOUNCED_NONCOHERENT)
 
@@ -58,6 +59,7 @@ bool model_walk_next(struct model_walk *walk, struct model_config *config);
  * @plan: the plan
  * @flags: MODEL_*
  * @arch: the architecture by name, or NULL for all that are supported
+ * @kinds: the kinds of devices on two halves, or 0 for MODEL_MAIN_KINDS on one
  */
 struct model_wrong {
 	const char *name;
@@ -65,6 +67,7 @@ struct model_wrong {
 	enum model_plan plan;
 	unsigned int flags;
 	const char *arch;
+	unsigned int kinds;
 };
 
 extern const struct model_wrong model_wrongs[];
