@@ -120,14 +120,15 @@ static int __init fanout_init(void)
 		return -ENODEV;
 	}
 
+	/* Before the node: from then on there may be buffers. */
+	debugfs_dir = debugfs_create_dir("udmabuf-fanout", NULL);
 	fanout_misc.name = name;
 	ret = misc_register(&fanout_misc);
 	if (ret) {
 		pr_err("cannot register /dev/%s: %pe\n", name, ERR_PTR(ret));
-		return ret;
+		debugfs_remove(debugfs_dir);
 	}
-	debugfs_dir = debugfs_create_dir("udmabuf-fanout", NULL);
-	return 0;
+	return ret;
 }
 
 static void __exit fanout_exit(void)
