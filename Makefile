@@ -12,6 +12,9 @@ help:
 	@echo '                     the tests of the tools, and their types'
 	@echo 'make demo            what a CPU and two devices see through each exporter,'
 	@echo '                     in QEMU on a stock kernel (DEBUG=1: a debug kernel)'
+	@echo 'make races           two CPUs against the driver in QEMU, with KCSAN, then'
+	@echo '                     a hostile program; 5 minutes (DEBUG=1: with KASAN)'
+	@echo '     ARGS=...        ... for rig races, see its --help'
 	@echo 'make bench           what each step costs, in instructions, beside the'
 	@echo '                     stock exporters; five minutes'
 	@echo 'make kunit           the KUnit suites in the plain UML kernel'
@@ -53,6 +56,11 @@ model-docs:
 demo: python
 	@PYTHONPATH=tools $(PYTHON) -m rig demo \
 		$(if $(filter-out 0,$(DEBUG)),--debug)
+
+.PHONY: races
+races: python
+	@PYTHONPATH=tools $(PYTHON) -m rig races \
+		$(if $(filter-out 0,$(DEBUG)),--debug) $(ARGS)
 
 .PHONY: bench
 bench: python

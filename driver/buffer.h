@@ -91,9 +91,17 @@ struct ready_plan {
  * @debugfs: its file
  *
  * Lock: the reservation lock, dma_buf.resv, protects all that changes, but for
- * @written, which is only ever set. The lock comes after mmap_lock and before
- * fs_reclaim (drivers/dma-buf/dma-resv.c: dma_resv_lockdep()); fences are
- * waited for, and user memory is touched, without it.
+ * @written, which is only ever set. Without it, an access looks whether @policy
+ * and the length of a ready plan mean that there is nothing to do.
+ *
+ * Lock order: mmap_lock, the reservation lock, fs_reclaim
+ * (drivers/dma-buf/dma-resv.c: dma_resv_lockdep()). So nothing touches user
+ * memory under the reservation lock, and what map allocates may sleep. Fences
+ * are waited for without it: whoever signals them may need it. So are readers
+ * of @debugfs, who take it, when the file is removed. Creating takes one
+ * memfd's inode lock at a time, releasing one folio lock at a time; neither is
+ * held together with the reservation lock. A fault, under mmap_lock or a VMA's
+ * lock, and a parameter's change, under the module's parameter lock, take none.
  *
  * Invariant: the ready plans are those of the peers, under the reservation
  * lock whenever nobody changes the peers.

@@ -23,6 +23,9 @@ _COMPLAINT = re.compile("|".join((
     # reports come with a WARNING; these are when it stops looking
     r"\bDMA-API: debugging (out of memory|disabled)",
 )))
+_RACE = re.compile(r"\bBUG: KCSAN: ")
+# KCSAN's reports, like KASAN's, end with a line of these.
+_RULE = re.compile(r"^={60,}$")
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,39 @@ class Complaint:
     text: str
 
 
-def complaints(lines: Iterable[str]) -> list[Complaint]:
-    """The lines in which the kernel says that something is wrong."""
+def _without_time(line: str) -> str:
+    """What @line says."""
+    return _TIME.sub("", line, count=1).strip()
+
+
+def foreign_races(lines: Iterable[str],
+                  ours: re.Pattern[str]) -> list[Complaint]:
+    """KCSAN's reports that have no line with @ours in either stack."""
+    found = []
+    report: Complaint | None = None
+    for at, line in enumerate(lines):
+        text = _without_time(line)
+        if _RACE.search(text):
+            report = Complaint(at, text)
+        elif report and _RULE.match(text):
+            found.append(report)
+            report = None
+        elif ours.search(text):
+            report = None
+    return found
+
+
+def complaints(lines: Iterable[str],
+               ours: re.Pattern[str] | None = None) -> list[Complaint]:
+    """The lines in which the kernel says that something is wrong.
+
+    With @ours, a data race counts only if a line of its stacks has it.
+    """
+    lines = list(lines)
+    ignored = foreign_races(lines, ours) if ours else []
     found = []
     for at, line in enumerate(lines):
-        text = _TIME.sub("", line, count=1).strip()
+        text = _without_time(line)
         if not _KTAP.match(text) and _COMPLAINT.search(text):
             found.append(Complaint(at, text))
-    return found
+    return [complaint for complaint in found if complaint not in ignored]

@@ -9,14 +9,18 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 from fanout.host import (BUILD, Failure, Totals, colour, require, say, shown)
+from fanout.logscan import foreign_races
 from fanout.tree import locked
-from rig import bench, kernel, machine, picture, results
+from rig import bench, kernel, machine, picture, races, results
 
 # The kernel's selftest wants 1024 huge pages, two scenarios want their own.
 HUGE_PAGES = "hugepages=1:1100"
 # 1 GiB of them and what the kernel takes; 8 bounced mappings of 64 MiB.
 BENCH_MEMORY = "hugepages=1:520 swiotlb=524288"
+# Two races map 2 MiB pages.
+RACE_MEMORY = "hugepages=1:16"
 SCENARIO = '{"scenario"'
+RACE = '{"race"'
 BENCH = '{"bench"'
 
 
@@ -38,6 +42,18 @@ def parse(arguments: list[str]) -> argparse.Namespace:
                       "DMA API debugging, built from source (10 minutes)")
     add("bench", "measure each step of the three exporters on an instruction "
         "clock (5 minutes)")
+    race = add("races", "play races and the hostile program in a guest with two "
+               "CPUs and KCSAN")
+    race.add_argument("--seconds", type=int, default=10, metavar="N",
+                      help="for each race (10)")
+    race.add_argument("--hostile", type=int, default=60, metavar="N",
+                      help="seconds for the hostile program (60)")
+    race.add_argument("--seed", type=int, default=1, metavar="N",
+                      help="of all random numbers (1)")
+    race.add_argument("--only", default="", metavar="WORD",
+                      help="races with WORD in their names, not hostile")
+    race.add_argument("--debug", action="store_true",
+                      help="on the kernel with KASAN instead of KCSAN")
     draw = add("picture", "draw what a demo or bench run wrote as JSON")
     draw.add_argument("json", type=Path, metavar="JSON")
     draw.add_argument("out", type=Path, metavar="OUT.svg")
@@ -48,7 +64,7 @@ def demo(options: argparse.Namespace) -> tuple[Totals, str]:
     """Play the scenarios and show the table. Return: totals, and the JSON."""
     start = time.monotonic()
     require(kernel.TOOLS)
-    guest = kernel.debug_kernel() if options.debug else kernel.stock_kernel()
+    guest = kernel.built_kernel("debug") if options.debug else kernel.stock_kernel()
     archive = kernel.initramfs(guest)
     name = "demo" + ("-debug" if options.debug else "") + \
         ("-all-bounced" if options.all_bounced else "")
@@ -101,6 +117,34 @@ def bench_all() -> Totals:
     return totals
 
 
+def race_all(options: argparse.Namespace) -> Totals:
+    """Play every race, then be hostile; show how it went."""
+    start = time.monotonic()
+    require(kernel.TOOLS)
+    guest = kernel.built_kernel("debug" if options.debug else "kcsan")
+    archive = kernel.initramfs(guest)
+    name = "races" + ("-debug" if options.debug else "")
+    say(name, f"booting linux {guest.release} in QEMU, 4 minutes")
+    lines = machine.run_guest(
+        machine.Boot(name, guest, archive,
+                     (RACE_MEMORY, "RIG_MODE=races", "RIG_EXPORTERS=fanout",
+                      "dma_debug_entries=262144", f"RIG_SEED={options.seed}",
+                      f"RIG_RACE={options.only}",
+                      f"RIG_SECONDS={options.seconds}",
+                      f"RIG_HOSTILE={options.hostile}"), 2500, cpus=2,
+                     parallel=True, silence=300 + options.seconds,
+                     total=900 + 10 * options.seconds + 2 * options.hostile),
+        lambda text: f"{text.count(RACE)} races")
+    report = races.parse(lines)
+    print("\n".join(races.table(report)))
+    if not options.debug:
+        others = foreign_races(machine.console_lines(name), machine.OURS)
+        print(f"KCSAN: no report that we are part of, {len(others)} others"
+              + "".join(f"\n    {other.text}" for other in others))
+    print(f"seed {options.seed}; {time.monotonic() - start:.0f} s\n")
+    return races.totals(report)
+
+
 def main() -> int:
     """Return: 0 if all is right, 1 if not, 2 if it could not be tried."""
     options = parse(sys.argv[1:])
@@ -112,6 +156,8 @@ def main() -> int:
         with locked(kernel.RIG):
             if options.command == "bench":
                 totals = bench_all()
+            elif options.command == "races":
+                totals = race_all(options)
             else:
                 # Only the JSON itself goes to standard output.
                 with redirect_stdout(sys.stderr if options.json

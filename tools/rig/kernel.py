@@ -2,7 +2,7 @@
 """What the guest boots: a kernel, and an initramfs made for it.
 
 The stock kernel is Debian's newest 6.12 image, unpacked beside the headers
-that `make module` uses. The debug kernel is built from the source package.
+that `make module` uses. The others are built from the source package.
 """
 
 import os
@@ -26,10 +26,17 @@ DRIVER = "udmabuf_fanout.ko"
 TOOLS = (*KERNEL_BUILD, Need("cpio", program="cpio"),
          Need("qemu-system-x86", program="qemu-system-x86_64"))
 
-_GUEST_SOURCES = ("guest.c", "scenarios.c", "bench.c", "plan.c")
+# The kernels that are built: their fragments, and for how long on 2 cores.
+BUILT = {"debug": (("guest.config", "kasan.config"), "10 minutes"),
+         "kcsan": (("guest.config", "kcsan.config"), "5 minutes")}
+# What KCSAN watches besides our modules. The rest of the kernel has races of
+# its own, and would take most of the watchpoints.
+_WATCHED = "KCSAN_SANITIZE=$(if $(filter drivers/dma-buf kernel/dma,$(obj)),y,n)"
+
+_GUEST_SOURCES = ("guest.c", "scenarios.c", "bench.c", "plan.c", "races.c")
 _PLAN = REPO / "driver/sync_plan.c"
 # What the kernel has for attributes and user space has not.
-_GUEST_FLAGS = ("-static", "-O2", "-Wall", "-Wextra", "-Werror",
+_GUEST_FLAGS = ("-static", "-pthread", "-O2", "-Wall", "-Wextra", "-Werror",
                 "-Wno-missing-field-initializers", "-D_GNU_SOURCE",
                 "-D__printf(a,b)=__attribute__((__format__(printf,a,b)))",
                 "-D__noreturn=__attribute__((__noreturn__))")
@@ -85,40 +92,43 @@ def stock_kernel() -> Kernel:
     return Kernel("stock", image / f"boot/vmlinuz-{release}", headers, release)
 
 
-def debug_kernel() -> Kernel:
-    """The source package's kernel with KASAN, lockdep and DMA API debugging."""
+def built_kernel(name: str) -> Kernel:
+    """The source package's kernel with what watches the driver, see BUILT."""
+    names, minutes = BUILT[name]
+    what = f"{name} kernel"
+    fragments = [GUEST / fragment for fragment in names]
     tree = newest_tree()
-    build = RIG / "debug-kernel"
+    build = RIG / f"{name}-kernel"
     built_from = build / "include/config/kernel.release"
     if built_from.is_file() and \
             not built_from.read_text().startswith(tree.release):
         shutil.rmtree(build)
     build.mkdir(parents=True, exist_ok=True)
-    log = LOGS / "rig-debug-kernel.log"
+    log = LOGS / f"rig-{name}-kernel.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("")
     make: list[str | Path] = ["make", "-C", tree.path, f"O={build}",
-                              "ARCH=x86_64", f"-j{os.cpu_count()}"]
-    fragment = GUEST / "debug.config"
+                              "ARCH=x86_64", f"-j{os.cpu_count()}", _WATCHED]
     config = build / ".config"
-    if not config.is_file() or \
-            config.stat().st_mtime < fragment.stat().st_mtime:
-        failure = "the debug kernel could not be configured"
+    if not config.is_file() or config.stat().st_mtime < max(
+            fragment.stat().st_mtime for fragment in fragments):
+        failure = f"the {what} could not be configured"
         _logged("configure", [*make, "tinyconfig"], log, failure)
         _logged("configure", [tree.path / "scripts/kconfig/merge_config.sh",
-                              "-m", "-O", build, config, fragment],
+                              "-m", "-O", build, config, *fragments],
                 log, failure)
         _logged("configure", [*make, "olddefconfig"], log, failure)
-    lost = sorted(set(wanted_options(fragment.read_text()))
+    lost = sorted(set(wanted_options("".join(
+        fragment.read_text() for fragment in fragments)))
                   - set(config.read_text().splitlines()))
     if lost:
-        raise Failure(f"the debug kernel cannot have {', '.join(lost)}: "
-                      f"{fragment.name} needs a change")
-    say("debug kernel", "building" if built_from.is_file() else
-        "building it, about 10 minutes on 2 cores")
-    _logged("debug kernel", [*make, "bzImage", "modules"], log,
-            "the debug kernel could not be built")
-    return Kernel("debug", build / "arch/x86/boot/bzImage", build,
+        raise Failure(f"the {what} cannot have {', '.join(lost)}: "
+                      f"{' or '.join(names)} needs a change")
+    say(what, "building" if built_from.is_file() else
+        f"building it, about {minutes} on 2 cores")
+    _logged(what, [*make, "bzImage", "modules"], log,
+            f"the {what} could not be built")
+    return Kernel(name, build / "arch/x86/boot/bzImage", build,
                   built_from.read_text().strip())
 
 

@@ -5,7 +5,7 @@ import re
 import unittest
 from pathlib import Path
 
-from fanout.logscan import complaints
+from fanout.logscan import complaints, foreign_races
 
 HERE = Path(__file__).parent
 
@@ -53,6 +53,31 @@ class Complaints(unittest.TestCase):
                      "DMA-API: debugging disabled on kernel command line",
                      "INFO: lockdep is turned off."):
             self.assertTrue(complaints([line]), line)
+
+    def test_races_of_others_are_told_apart(self) -> None:
+        """By their stacks, whatever else complains about ours."""
+        ours = re.compile(r"\[udmabuf_fanout\]")
+        rule = "[    9.000000] " + "=" * 66
+
+        def report(name: str, *frames: str) -> list[str]:
+            return [rule, f"BUG: KCSAN: data-race in {name}", "", *frames, rule]
+
+        foreign = report("a / b", " vfs_read+0x1/0x2", " ksys_read+0x3/0x4")
+        known = report("c / fanout_map", " vfs_read+0x1/0x2",
+                       " fanout_map+0x5/0x6 [udmabuf_fanout]")
+        lines = foreign + known + ["BUG: scheduling while atomic"] + foreign
+        self.assertEqual(
+            [found.at for found in foreign_races(lines, ours)], [1, 14])
+        self.assertEqual([found.text for found in complaints(lines, ours)],
+                         ["BUG: KCSAN: data-race in c / fanout_map",
+                          "BUG: scheduling while atomic"])
+        self.assertEqual(len(complaints(lines)), 4)
+
+    def test_report_cut_short_counts(self) -> None:
+        """A guest that dies in the middle of one may be ours."""
+        lines = ["BUG: KCSAN: data-race in a / b", " vfs_read+0x1/0x2"]
+        self.assertEqual(
+            len(complaints(lines, re.compile("udmabuf_fanout"))), 1)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 from unittest import mock
 
 from fanout.host import Failure
-from rig import bench, kernel, machine, picture, results
+from rig import bench, kernel, machine, picture, races, results
 from rig.machine import GuestFailed
 
 KERNEL = '{"kernel": "6.12.117+deb12-amd64", "version": "#1 SMP"}'
@@ -259,6 +259,61 @@ class Bench(unittest.TestCase):
         self.assertIn("attach and map: errno 5", bench.table(read)[1])
 
 
+def race(name: str, wrong: str = "",
+         workers: tuple[tuple[str, int, int], ...] = (("read_all", 3, 0),)
+         ) -> str:
+    """A line of the races."""
+    return json.dumps({"race": name, "wrong": wrong, "workers": workers})
+
+
+def hostile(status: int, *lines: str) -> list[str]:
+    """What the hostile program said, and how it ended."""
+    return [json.dumps({"hostile": "fanout", "line": line})
+            for line in lines] + \
+        [json.dumps({"hostile": "fanout", "status": status})]
+
+
+class Races(unittest.TestCase):
+    """Races and the hostile program."""
+
+    def table(self, *lines: str) -> tuple[list[str], str]:
+        """What is shown and what is counted."""
+        report = races.parse([KERNEL, *lines, END])
+        with mock.patch.dict(os.environ, NO_COLOR="1"):
+            return races.table(report), str(races.totals(report))
+
+    def test_workers_are_added_up(self) -> None:
+        """By what they do."""
+        workers = (("come_and_go", 3, 1), ("read_all", 5, 0),
+                   ("come_and_go", 4, 2))
+        self.assertEqual(self.table(race("r", workers=workers)), (
+            ["ok     r: come_and_go 7 (3 refused), read_all 5"],
+            "1 passed, 0 failed, 0 skipped"))
+
+    def test_wrong_race_fails(self) -> None:
+        """With what was wrong, and the others are counted."""
+        self.assertEqual(self.table(race("r"), race("s", "2 pages stay")), (
+            ["ok     r: read_all 3", "FAILED s: 2 pages stay"],
+            "1 passed, 1 failed, 0 skipped"))
+
+    def test_hostile_program_is_judged_by_its_status(self) -> None:
+        """Its last words are shown; if it failed, more of them."""
+        self.assertEqual(self.table(race("r"), *hostile(0, "a", "5 calls")), (
+            ["ok     r: read_all 3", "ok     hostile: 5 calls"],
+            "2 passed, 0 failed, 0 skipped"))
+        self.assertEqual(self.table(*hostile(1, "a", "lost")), (
+            ["       a", "       lost", "FAILED hostile: exit status 1"],
+            "0 passed, 1 failed, 0 skipped"))
+
+    def test_nonsense_names_the_line(self) -> None:
+        """A line cut short, a key that is missing, the guest's own error."""
+        for bad in ('{"race": "a", "wro', '{"race": "a"}', "7"):
+            with self.assertRaisesRegex(Failure, "line 2 makes no sense"):
+                races.parse([KERNEL, bad])
+        with self.assertRaisesRegex(Failure, "no memory above"):
+            races.parse(['{"error": "no memory above 4 GiB"}'])
+
+
 class Guest(unittest.TestCase):
     """A guest is watched to its end, whatever that is."""
 
@@ -303,6 +358,32 @@ class Guest(unittest.TestCase):
             self.boot("echo '[    1.000000] WARNING: CPU: 0 PID: 1 at x' > "
                       f"$console; echo '{END}' > $results")
         self.assertIn("WARNING: CPU: 0", self.shown)
+
+    def test_race_counts_if_a_module_of_ours_is_in_it(self) -> None:
+        """Other code's data races are not ours to judge."""
+        rule = "=" * 66
+        for frame, bad in (("vfs_read+0x1/0x2", False),
+                           ("fanout_map+0x1/0x2 [udmabuf_fanout]", True),
+                           ("edu_map+0x1/0x2 [edu_importer]", True)):
+            script = (f"for line in '{rule}' 'BUG: KCSAN: data-race in a / b' "
+                      f"' {frame}' '{rule}'; do echo \"$line\"; done > "
+                      f"$console; echo '{END}' > $results")
+            with self.subTest(frame):
+                if not bad:
+                    self.assertEqual(self.boot(script), [END])
+                    continue
+                with self.assertRaisesRegex(GuestFailed, "KCSAN: data-race"):
+                    self.boot(script)
+
+    def test_cpus_run_at_once_or_count_instructions(self) -> None:
+        """Never both: with -icount the CPUs take turns."""
+        guest = kernel.Kernel("stock", Path("k"), Path("h"), "6.12")
+        for parallel, words in ((True, "tcg,thread=multi"), (False, "-icount")):
+            line = machine.command(
+                machine.Boot("t", guest, Path("i"), (), 3000,
+                             parallel=parallel), Path("c"), Path("r"))
+            self.assertIn(words, line)
+            self.assertEqual("-icount" in line, not parallel)
 
     def test_guest_that_never_comes_up(self) -> None:
         """It is ended, and nothing is left running."""
@@ -365,6 +446,16 @@ class Images(unittest.TestCase):
                 mock.patch.object(kernel, "_available", return_value=False), \
                 self.assertRaisesRegex(Failure, "no kernel image"):
             kernel.stock_kernel()
+
+    def test_kernels_that_are_built_have_their_fragments(self) -> None:
+        """None was renamed, and none sets what another one sets."""
+        for name, (fragments, _) in kernel.BUILT.items():
+            options = [option.partition("=")[0] for fragment in fragments
+                       for option in kernel.wanted_options(
+                           (kernel.GUEST / fragment).read_text())]
+            with self.subTest(name):
+                self.assertTrue(options)
+                self.assertEqual(len(options), len(set(options)))
 
     def test_wanted_options(self) -> None:
         """Options that a fragment switches off are not missed."""

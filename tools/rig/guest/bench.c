@@ -349,16 +349,6 @@ static void run_one(const struct exporter *exporter, const struct bench *b)
 	     head, cost.create, map, cpu, cost.close, cost.held_kib);
 }
 
-static bool write_file(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "w");
-	bool written = file && fputs(text, file) >= 0;
-
-	if (file && fclose(file))
-		written = false;
-	return written;
-}
-
 int run_bench(const struct exporter *exporters, unsigned int count)
 {
 	struct sched_param first = { .sched_priority = 1 };

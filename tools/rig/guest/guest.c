@@ -636,15 +636,15 @@ void close_buffer(struct run *r)
 	close(r->dmabuf);
 }
 
-static int write_file(const char *path, const char *text)
+bool write_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool failed = fd < 0 ||
-		      write(fd, text, strlen(text)) != (ssize_t)strlen(text);
+	bool written = fd >= 0 &&
+		       write(fd, text, strlen(text)) == (ssize_t)strlen(text);
 
 	if (fd >= 0)
 		close(fd);
-	return failed ? -1 : 0;
+	return written;
 }
 
 void drop_caches(void)
@@ -786,21 +786,13 @@ static void run_scenario(const struct exporter *exporter,
 	}
 }
 
-/*
- * The kernel's own selftest, on the node it knows.
- */
-static void run_selftest(const struct exporter *exporter)
+void run_program(const char *kind, const char *name, char *const *arguments)
 {
+	int pipes[2], status = -1;
 	char line[512];
-	int pipes[2], status;
 	FILE *output;
 	pid_t pid;
 
-	if (exporter->heap || access("/selftest", X_OK))
-		return;
-	if (strcmp(exporter->node, "/dev/udmabuf") &&
-	    mount(exporter->node, "/dev/udmabuf", NULL, MS_BIND, NULL))
-		return;
 	if (pipe(pipes))
 		return;
 	pid = fork();
@@ -809,20 +801,34 @@ static void run_selftest(const struct exporter *exporter)
 		dup2(pipes[1], 2);
 		close(pipes[0]);
 		close(pipes[1]);
-		execl("/selftest", "udmabuf", NULL);
+		execv(arguments[0], arguments);
 		_exit(127);
 	}
 	close(pipes[1]);
 	output = fdopen(pipes[0], "r");
 	while (output && fgets(line, sizeof(line), output)) {
 		line[strcspn(line, "\n\"\\")] = 0;
-		emit("{\"selftest\": \"%s\", \"line\": \"%s\"}",
-		     exporter->name, line);
+		emit("{\"%s\": \"%s\", \"line\": \"%s\"}", kind, name, line);
 	}
 	if (waitpid(pid, &status, 0) == pid)
-		emit("{\"selftest\": \"%s\", \"status\": %d}", exporter->name,
+		emit("{\"%s\": \"%s\", \"status\": %d}", kind, name,
 		     WIFEXITED(status) ? WEXITSTATUS(status) : -1);
 	fclose(output);
+}
+
+/*
+ * The kernel's own selftest, on the node it knows.
+ */
+static void run_selftest(const struct exporter *exporter)
+{
+	char *const arguments[] = { "/selftest", NULL };
+
+	if (exporter->heap || access(arguments[0], X_OK))
+		return;
+	if (strcmp(exporter->node, "/dev/udmabuf") &&
+	    mount(exporter->node, "/dev/udmabuf", NULL, MS_BIND, NULL))
+		return;
+	run_program("selftest", exporter->name, arguments);
 	if (strcmp(exporter->node, "/dev/udmabuf"))
 		umount("/dev/udmabuf");
 }
@@ -830,7 +836,7 @@ static void run_selftest(const struct exporter *exporter)
 /*
  * Setting up.
  */
-static int load_module(const char *path, const char *parameters)
+int load_module(const char *path, const char *parameters)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	int ret;
@@ -984,6 +990,8 @@ int main(void)
 	}
 	if (!strcmp(mode, "demo"))
 		run_demo(exporters, count);
+	else if (!strcmp(mode, "races"))
+		run_races(&exporters[0]);
 	else if (run_bench(exporters, count))
 		goto off;
 	status = 0;

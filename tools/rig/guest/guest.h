@@ -152,8 +152,16 @@ void make_buffer(struct run *r);
 void drop_caches(void);
 
 int sealed_memfd(size_t bytes, unsigned int flags);
+bool write_file(const char *path, const char *text);
+
+/* Return: 0 or an errno. */
+int load_module(const char *path, const char *parameters);
+
+/* Run a program and report what it prints, under @kind, and its exit status. */
+void run_program(const char *kind, const char *name, char *const *arguments);
 
 int run_bench(const struct exporter *exporters, unsigned int count);
+void run_races(const struct exporter *exporter);
 void bench_plans(void);
 
 #endif
