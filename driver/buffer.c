@@ -726,14 +726,17 @@ static int fanout_begin_cpu_access(struct dma_buf *dmabuf,
 	follow_policy(buffer);
 	if (plan->nr && open_writes_any(&buffer->open_writes))
 		plan = &buffer->begin[true];
-	if (plan->nr)
-		take_steps(buffer, plan->step, plan->nr, SYNC_BEGIN, access);
 	if (is_write(access)) {
-		open_writes_begin(&buffer->open_writes);
+		ret = open_writes_begin(&buffer->open_writes);
+		if (ret)
+			goto unlock;
 		WRITE_ONCE(buffer->written, true);
 	}
+	if (plan->nr)
+		take_steps(buffer, plan->step, plan->nr, SYNC_BEGIN, access);
+unlock:
 	dma_resv_unlock(dmabuf->resv);
-	return 0;
+	return ret;
 }
 
 static int fanout_end_cpu_access(struct dma_buf *dmabuf,

@@ -5,11 +5,13 @@
  * device's data from the CPU for ever. A begin without an end is easily had: a
  * process dies, or the core reports an error after the exporter's part of begin
  * succeeded. So an access is open only as long as the process that began it
- * lives. It must not know what an access does.
+ * lives, and every process that has one is known. It must not know what an
+ * access does.
  */
 #include <linux/pid.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
+#include <linux/slab.h>
 
 #include "open_writes.h"
 
@@ -26,32 +28,71 @@ static bool is_alive(struct pid *process)
 	return alive;
 }
 
+static struct open_writer *writer(struct open_writes *writes, unsigned int i)
+{
+	return i ? &writes->more[i - 1] : &writes->first;
+}
+
+/* Whether an access of @writer is open; those of a dead process are over. */
+static bool is_open(struct open_writer *writer)
+{
+	if (writer->depth && !is_alive(writer->process))
+		writer->depth = 0;
+	return writer->depth;
+}
+
+/* Room for as many again. */
+static int grow(struct open_writes *writes)
+{
+	unsigned int nr = max(2 * writes->nr_more, 3U);
+	struct open_writer *more;
+
+	more = kvcalloc(nr, sizeof(*more), GFP_KERNEL_ACCOUNT);
+	if (!more)
+		return -ENOMEM;
+	if (writes->nr_more)
+		memcpy(more, writes->more,
+		       array_size(writes->nr_more, sizeof(*more)));
+	kvfree(writes->more);
+	writes->more = more;
+	writes->nr_more = nr;
+	return 0;
+}
+
 /**
  * open_another_write() - open_writes_begin() of a process that is not the first
  * @writes: the open ones
  *
- * Context: any process context, under the owner's lock.
+ * Context: process context, under the owner's lock; may sleep.
+ * Return: 0 or -ENOMEM.
  */
-void open_another_write(struct open_writes *writes)
+int open_another_write(struct open_writes *writes)
 {
 	struct pid *process = task_tgid(current);
-	unsigned int i, room = MAX_OPEN_WRITERS;
+	unsigned int i, room = UINT_MAX;
+	struct open_writer *at;
+	int ret;
 
-	for (i = 0; i < MAX_OPEN_WRITERS; i++) {
-		if (writes->by[i].process == process) {
-			writes->by[i].depth++;
-			return;
+	for (i = 0; i <= writes->nr_more; i++) {
+		at = writer(writes, i);
+		if (at->process == process) {
+			at->depth++;
+			return 0;
 		}
-		if (!writes->by[i].depth && room == MAX_OPEN_WRITERS)
+		if (room == UINT_MAX && !is_open(at))
 			room = i;
 	}
-	if (room == MAX_OPEN_WRITERS) {
-		writes->rest++;
-		return;
+	if (room == UINT_MAX) {
+		room = i;
+		ret = grow(writes);
+		if (ret)
+			return ret;
 	}
-	put_pid(writes->by[room].process);
-	writes->by[room].process = get_pid(process);
-	writes->by[room].depth = 1;
+	at = writer(writes, room);
+	put_pid(at->process);
+	at->process = get_pid(process);
+	at->depth = 1;
+	return 0;
 }
 
 /**
@@ -65,14 +106,10 @@ bool open_writes_any(struct open_writes *writes)
 {
 	unsigned int i;
 
-	for (i = 0; i < MAX_OPEN_WRITERS; i++) {
-		if (!writes->by[i].depth)
-			continue;
-		if (is_alive(writes->by[i].process))
+	for (i = 0; i <= writes->nr_more; i++)
+		if (is_open(writer(writes, i)))
 			return true;
-		writes->by[i].depth = 0;
-	}
-	return writes->rest;
+	return false;
 }
 
 /**
@@ -85,23 +122,20 @@ bool open_writes_any(struct open_writes *writes)
 bool end_another_write(struct open_writes *writes)
 {
 	struct pid *process = task_tgid(current);
+	struct open_writer *at, *other = NULL;
 	unsigned int i;
 
-	for (i = 0; i < MAX_OPEN_WRITERS; i++) {
-		if (writes->by[i].process == process && writes->by[i].depth) {
-			writes->by[i].depth--;
-			return true;
-		}
+	for (i = 0; i <= writes->nr_more; i++) {
+		at = writer(writes, i);
+		if (!is_open(at))
+			continue;
+		other = at;
+		if (at->process == process)
+			break;
 	}
-	if (!open_writes_any(writes))
+	if (!other)
 		return false;
-	if (writes->rest) {
-		writes->rest--;
-		return true;
-	}
-	for (i = 0; !writes->by[i].depth; i++)
-		;
-	writes->by[i].depth--;
+	other->depth--;
 	return true;
 }
 
@@ -115,7 +149,8 @@ void open_writes_forget(struct open_writes *writes)
 {
 	unsigned int i;
 
-	for (i = 0; i < MAX_OPEN_WRITERS; i++)
-		put_pid(writes->by[i].process);
+	for (i = 0; i <= writes->nr_more; i++)
+		put_pid(writer(writes, i)->process);
+	kvfree(writes->more);
 	*writes = (struct open_writes) { };
 }

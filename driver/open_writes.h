@@ -5,28 +5,34 @@
 #include <linux/sched/signal.h>
 #include <linux/types.h>
 
-/* Processes that are told apart; more are only counted. */
-#define MAX_OPEN_WRITERS	4
+/**
+ * struct open_writer - a process and the write accesses it began
+ * @process: a reference, or NULL; kept when nothing is open any more, since the
+ *	next access is most likely of the same process
+ * @depth: how many are open, unless the process is dead
+ */
+struct open_writer {
+	struct pid *process;
+	unsigned int depth;
+};
 
 /**
  * struct open_writes - the CPU write accesses that are open
- * @by: the processes that began them
- * @by.process: a reference, or NULL; kept when nothing is open any more, since
- *	the next access is most likely of the same process
- * @by.depth: how many accesses
- * @rest: accesses of processes for which there was no room in @by
+ * @first: a process
+ * @more: others
+ * @nr_more: how many @more has room for
+ *
+ * Invariant: a process stands here at most once.
  *
  * Lock: the owner's. All zero is empty.
  */
 struct open_writes {
-	struct {
-		struct pid *process;
-		unsigned int depth;
-	} by[MAX_OPEN_WRITERS];
-	unsigned int rest;
+	struct open_writer first;
+	struct open_writer *more;
+	unsigned int nr_more;
 };
 
-void open_another_write(struct open_writes *writes);
+int open_another_write(struct open_writes *writes);
 bool end_another_write(struct open_writes *writes);
 bool open_writes_any(struct open_writes *writes);
 void open_writes_forget(struct open_writes *writes);
@@ -35,14 +41,15 @@ void open_writes_forget(struct open_writes *writes);
  * open_writes_begin() - a write access of the current process begins
  * @writes: the open ones
  *
- * Context: any process context, under the owner's lock.
+ * Context: process context, under the owner's lock; may sleep.
+ * Return: 0 or, for one more process than ever before, -ENOMEM.
  */
-static inline void open_writes_begin(struct open_writes *writes)
+static inline int open_writes_begin(struct open_writes *writes)
 {
-	if (likely(writes->by[0].process == task_tgid(current)))
-		writes->by[0].depth++;
-	else
-		open_another_write(writes);
+	if (unlikely(writes->first.process != task_tgid(current)))
+		return open_another_write(writes);
+	writes->first.depth++;
+	return 0;
 }
 
 /**
@@ -57,9 +64,9 @@ static inline void open_writes_begin(struct open_writes *writes)
  */
 static inline bool open_writes_end(struct open_writes *writes)
 {
-	if (likely(writes->by[0].process == task_tgid(current) &&
-		   writes->by[0].depth)) {
-		writes->by[0].depth--;
+	if (likely(writes->first.process == task_tgid(current) &&
+		   writes->first.depth)) {
+		writes->first.depth--;
 		return true;
 	}
 	return end_another_write(writes);

@@ -9,6 +9,7 @@
  * (kind_test.c).
  */
 #include <kunit/test.h>
+#include <linux/completion.h>
 #include <linux/debugfs.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-fence.h>
@@ -508,25 +509,43 @@ static void end_without_begin_is_harmless(struct kunit *test)
 }
 
 /* A process of its own that begins a write access and does not end it. */
-static int begin_and_die(void *dmabuf)
+struct victim {
+	struct dma_buf *dmabuf;
+	struct completion begun;
+};
+
+static int begin_and_die(void *data)
 {
-	dma_buf_begin_cpu_access(dmabuf, DMA_TO_DEVICE);
-	return 0;
+	struct victim *victim = data;
+	int ret;
+
+	ret = dma_buf_begin_cpu_access(victim->dmabuf, DMA_TO_DEVICE);
+	complete(&victim->begun);
+	return ret;
 }
 
-/* H15: an access that is never ended is over when its process is dead. */
+/*
+ * H15: an access that is never ended is over when its process is dead, and so
+ * are those of any number of processes, though nobody asked meanwhile.
+ */
 static void open_write_dies_with_its_process(struct kunit *test)
 {
 	struct fanout *f = test->priv;
+	struct victim victim = { .dmabuf = f->dmabuf };
 	struct task_struct *task;
+	unsigned int i;
 
-	add_device(f, "usb", SYNC_COHERENT, DMA_TO_DEVICE);
-	task = kthread_create(begin_and_die, f->dmabuf, "begin_and_die");
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
-	get_task_struct(task);
-	wake_up_process(task);
-	kthread_stop(task);
-	put_task_struct(task);
+	for (i = 0; i < 20; i++) {
+		init_completion(&victim.begun);
+		task = kthread_create(begin_and_die, &victim, "begin_and_die");
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+		get_task_struct(task);
+		wake_up_process(task);
+		/* One that is stopped too early never runs. */
+		wait_for_completion(&victim.begun);
+		KUNIT_EXPECT_EQ(test, 0, kthread_stop(task));
+		put_task_struct(task);
+	}
 
 	add_device(f, "cam", SYNC_NONCOHERENT, DMA_FROM_DEVICE);
 	shim_mark(f->shim);
