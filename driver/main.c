@@ -74,9 +74,11 @@ static int ioctl_create_list(const void __user *arg)
 	struct udmabuf_create_item *items __free(kvfree) = NULL;
 	struct udmabuf_create_list args;
 
+	/* Whatever list_limit allows, kvmalloc() warns of more than INT_MAX. */
 	if (copy_from_user(&args, arg, sizeof(args)))
 		return -EFAULT;
-	if (!args.count || args.count > READ_ONCE(list_limit))
+	if (!args.count || args.count > READ_ONCE(list_limit) ||
+	    args.count > INT_MAX / sizeof(*items))
 		return -EINVAL;
 
 	items = vmemdup_array_user(arg + sizeof(args), args.count,

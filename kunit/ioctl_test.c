@@ -12,13 +12,16 @@
  */
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
+#include <linux/cgroup.h>
 #include <linux/compat.h>
 #include <linux/completion.h>
+#include <linux/cred.h>
 #include <linux/dma-buf.h>
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/kthread.h>
+#include <linux/memcontrol.h>
 #include <linux/memfd.h>
 #include <linux/mman.h>
 #include <linux/mm.h>
@@ -26,6 +29,7 @@
 #include <linux/ramfs.h>
 #include <linux/resource.h>
 #include <linux/rwsem.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
 #include <linux/sizes.h>
@@ -88,6 +92,30 @@ static struct file *open_at(struct vfsmount *mnt, const char *name, int flags)
 	return file_open_root(&root, name, flags, 0);
 }
 
+static int count_file(const void *count, struct file *file, unsigned int fd)
+{
+	++*(unsigned int *)count;
+	return 0;
+}
+
+static unsigned int count_descriptors(void)
+{
+	unsigned int count = 0;
+
+	iterate_fd(current->files, 0, count_file, &count);
+	return count;
+}
+
+static unsigned int descriptors_before;
+
+static void check_descriptors(void *context)
+{
+	struct kunit *test = context;
+
+	KUNIT_EXPECT_EQ_MSG(test, count_descriptors(), descriptors_before,
+			    "a descriptor was left behind");
+}
+
 static int init(struct kunit *test)
 {
 	struct vfsmount *dev;
@@ -95,6 +123,10 @@ static int init(struct kunit *test)
 	enum driver i;
 
 	memory_watch_pins(test);
+	descriptors_before = count_descriptors();
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, check_descriptors,
+						  test));
 	nodes = kunit_kzalloc(test, sizeof(*nodes), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, nodes);
 	test->priv = nodes;
@@ -119,22 +151,36 @@ static int init(struct kunit *test)
 	return 0;
 }
 
+static ssize_t write_at(struct kunit *test, struct vfsmount *mnt,
+			const char *name, const char *value)
+{
+	struct file *file = open_at(mnt, name, O_WRONLY);
+	loff_t pos = 0;
+	ssize_t ret;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL_MSG(test, file, "%s", name);
+	ret = kernel_write(file, value, strlen(value), &pos);
+	__fput_sync(file);
+	return ret;
+}
+
+static ssize_t try_param(struct kunit *test, enum driver driver,
+			 const char *name, const char *value)
+{
+	struct nodes *nodes = test->priv;
+	char path[64];
+
+	snprintf(path, sizeof(path), "module/%s/parameters/%s",
+		 drivers[driver].module, name);
+	return write_at(test, nodes->sysfs, path, value);
+}
+
 /* Set a module parameter of a driver, as root does. */
 static void set_param(struct kunit *test, enum driver driver, const char *name,
 		      const char *value)
 {
-	struct nodes *nodes = test->priv;
-	char path[64];
-	struct file *file;
-	loff_t pos = 0;
-
-	snprintf(path, sizeof(path), "module/%s/parameters/%s",
-		 drivers[driver].module, name);
-	file = open_at(nodes->sysfs, path, O_WRONLY);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
-	KUNIT_EXPECT_EQ(test, kernel_write(file, value, strlen(value), &pos),
+	KUNIT_EXPECT_EQ(test, try_param(test, driver, name, value),
 			strlen(value));
-	__fput_sync(file);
 }
 
 /* The calls. */
@@ -603,6 +649,90 @@ static void list_limit_counts_items(struct kunit *test)
 	}
 }
 
+/* Limits are not negative, which the stock driver takes for none at all. */
+static void limits_are_not_negative(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			try_param(test, FANOUT, "list_limit", "-1"));
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			try_param(test, FANOUT, "size_limit_mb", "-1"));
+	check_list_limit(test, FANOUT, 1024);
+}
+
+/*
+ * However large list_limit is, a count whose items would fill more than
+ * INT_MAX bytes, or wrap to few, is an error and no warning.
+ */
+static void a_count_cannot_overflow(struct kunit *test)
+{
+	static const u32 counts[] = {
+		INT_MAX / sizeof(struct udmabuf_create_item) + 1,
+		U32_MAX / sizeof(struct udmabuf_create_item) + 1,
+		2 * (U32_MAX / sizeof(struct udmabuf_create_item) + 1),
+		INT_MAX,
+		(u32)INT_MAX + 1,
+		U32_MAX,
+	};
+	struct udmabuf_create_item item =
+		memory_item(sealed(test, F_SEAL_SHRINK), 0, 1);
+	struct nodes *nodes = test->priv;
+	struct udmabuf_create_list head = { };
+	unsigned int i;
+	long fd;
+
+	set_param(test, FANOUT, "list_limit", "4294967295");
+	fd = create_list(test, FANOUT, NATIVE, 0, &item, 1);
+	KUNIT_EXPECT_GE(test, fd, 0);
+	if (fd >= 0)
+		close_buffer(test, fd);
+	for (i = 0; i < ARRAY_SIZE(counts); i++) {
+		head.count = counts[i];
+		KUNIT_EXPECT_EQ(test, 0,
+				copy_to_user((void __user *)nodes->user, &head,
+					     sizeof(head)));
+		KUNIT_EXPECT_EQ_MSG(test, -EINVAL,
+				    call(nodes, FANOUT, NATIVE,
+					 UDMABUF_CREATE_LIST, nodes->user),
+				    "%u items", counts[i]);
+	}
+	set_param(test, FANOUT, "list_limit", "1024");
+}
+
+/*
+ * A list that is longer than the longest piece of contiguous memory is read,
+ * all of it: its first item is the bad one.
+ */
+static void a_long_list_needs_no_contiguous_memory(struct kunit *test)
+{
+	struct udmabuf_create_list head = {
+		.count = KMALLOC_MAX_SIZE / sizeof(struct udmabuf_create_item) +
+			 1,
+	};
+	const struct udmabuf_create_item bad = {
+		.memfd = -1,
+		.size = PAGE_SIZE,
+	};
+	struct nodes *nodes = test->priv;
+	unsigned long user;
+
+	/* The other items are zeros: aligned, and nothing. */
+	user = kunit_vm_mmap(test, NULL, 0,
+			     PAGE_ALIGN(sizeof(head) +
+					head.count * sizeof(bad)),
+			     PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, 0);
+	KUNIT_ASSERT_FALSE(test, !user || IS_ERR_VALUE(user));
+	KUNIT_ASSERT_EQ(test, 0, copy_to_user((void __user *)user, &head,
+					      sizeof(head)));
+	KUNIT_ASSERT_EQ(test, 0,
+			copy_to_user((void __user *)user + sizeof(head), &bad,
+				     sizeof(bad)));
+	set_param(test, FANOUT, "list_limit", "4294967295");
+	KUNIT_EXPECT_EQ(test, -EBADFD, call(nodes, FANOUT, NATIVE,
+					    UDMABUF_CREATE_LIST, user));
+	set_param(test, FANOUT, "list_limit", "1024");
+}
+
 /* size_limit_mb is the largest buffer: 64 MiB, or what it is set to. */
 static void size_limit_mb_counts_mebibytes(struct kunit *test)
 {
@@ -742,6 +872,196 @@ static void a_buffer_without_a_descriptor_is_released(struct kunit *test)
 	}
 }
 
+/* What user space may not write: @args, in memory that can only be read. */
+static unsigned long read_only(struct kunit *test, const void *args, size_t size)
+{
+	struct memory *mem = memory_shmem(test, 1);
+	unsigned long user;
+	loff_t pos = 0;
+
+	KUNIT_ASSERT_EQ(test, size, kernel_write(mem->file, args, size, &pos));
+	user = kunit_vm_mmap(test, mem->file, 0, PAGE_SIZE, PROT_READ,
+			     MAP_PRIVATE, 0);
+	KUNIT_ASSERT_FALSE(test, !user || IS_ERR_VALUE(user));
+	return user;
+}
+
+/*
+ * A descriptor is there for all threads of a process as soon as it is in the
+ * table, so nothing may fail after that: nothing is written to the caller's
+ * memory. What a failed call leaves in the table fails every test here.
+ */
+static void nothing_is_written_to_the_caller(struct kunit *test)
+{
+	struct memory *mem = sealed(test, F_SEAL_SHRINK);
+	const struct udmabuf_create one = {
+		.memfd = mem->fd,
+		.size = PAGE_SIZE,
+	};
+	const struct {
+		struct udmabuf_create_list head;
+		struct udmabuf_create_item item;
+	} list = {
+		.head.count = 1,
+		.item = memory_item(mem, 0, 1),
+	};
+	unsigned long users[] = {
+		read_only(test, &one, sizeof(one)),
+		read_only(test, &list, sizeof(list)),
+	};
+	struct nodes *nodes = test->priv;
+	enum driver driver;
+	unsigned int i;
+	long fd;
+
+	for (driver = 0; driver < NR_DRIVERS; driver++) {
+		for (i = 0; i < 2; i++) {
+			fd = call(nodes, driver, NATIVE,
+				  i ? UDMABUF_CREATE_LIST : UDMABUF_CREATE,
+				  users[i]);
+			KUNIT_EXPECT_GE(test, fd, 0);
+			if (fd >= 0)
+				close_buffer(test, fd);
+		}
+	}
+}
+
+/* Whose memory it is. */
+
+/*
+ * Pinned memory is not locked memory: a user who may lock none can make buffers,
+ * and nothing is charged for them, as with the stock driver.
+ */
+static void pins_are_not_locked_memory(struct kunit *test)
+{
+	struct rlimit *limit = &current->signal->rlim[RLIMIT_MEMLOCK];
+	struct udmabuf_create_item item =
+		memory_item(sealed(test, F_SEAL_SHRINK), 0, NR_PAGES);
+	unsigned long before = limit->rlim_cur, locked = current->mm->locked_vm;
+	s64 pinned = atomic64_read(&current->mm->pinned_vm);
+	struct cred *user = prepare_creds();
+	const struct cred *root;
+	enum driver driver;
+	long fd;
+
+	KUNIT_ASSERT_NOT_NULL(test, user);
+	cap_clear(user->cap_effective);
+	for (driver = 0; driver < NR_DRIVERS; driver++) {
+		root = override_creds(user);
+		WRITE_ONCE(limit->rlim_cur, 0);
+		fd = create(test, driver, NATIVE, 0, &item);
+		WRITE_ONCE(limit->rlim_cur, before);
+		revert_creds(root);
+		KUNIT_EXPECT_GE(test, fd, 0);
+		KUNIT_EXPECT_EQ(test, locked, current->mm->locked_vm);
+		KUNIT_EXPECT_EQ(test, pinned,
+				atomic64_read(&current->mm->pinned_vm));
+		if (fd >= 0)
+			close_buffer(test, fd);
+	}
+	put_cred(user);
+}
+
+#ifdef CONFIG_MEMCG
+static void remove_cgroup(void *context)
+{
+	struct dentry *dentry = ((struct file *)context)->f_path.dentry;
+	struct inode *dir = d_inode(dentry->d_parent);
+
+	inode_lock(dir);
+	dir->i_op->rmdir(dir, dentry);
+	inode_unlock(dir);
+}
+
+/* A cgroup with a memory limit; it is gone when the test ends. */
+static struct mem_cgroup *memory_cgroup(struct kunit *test, const char *limit)
+{
+	struct vfsmount *mnt = mount_of(test, "cgroup2");
+	struct inode *dir = d_inode(mnt->mnt_root);
+	struct cgroup_subsys_state *css;
+	struct dentry *dentry;
+	struct file *file;
+
+	KUNIT_ASSERT_GT(test, write_at(test, mnt, "cgroup.subtree_control",
+				       "+memory"), 0);
+	/* What it returns differs between kernels; open() tells. */
+	dentry = d_alloc_name(mnt->mnt_root, "fanout");
+	KUNIT_ASSERT_NOT_NULL(test, dentry);
+	inode_lock(dir);
+	dir->i_op->mkdir(&nop_mnt_idmap, dir, dentry, 0755);
+	inode_unlock(dir);
+	dput(dentry);
+	file = open_at(mnt, "fanout", O_RDONLY | O_DIRECTORY);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, put_file, file));
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, remove_cgroup, file));
+	KUNIT_ASSERT_GT(test, write_at(test, mnt, "fanout/memory.max", limit),
+			0);
+	css = css_tryget_online_from_dir(file->f_path.dentry,
+					 &memory_cgrp_subsys);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, css);
+	return mem_cgroup_from_css(css);
+}
+
+static bool is_charged_to(struct memory *mem, u32 page, struct mem_cgroup *memcg)
+{
+	struct folio *folio = page_folio(pfn_to_page(memory_pfn(mem, page)));
+
+	return folio_memcg(folio) == memcg;
+}
+
+/*
+ * Pages are charged to the memory cgroup of whoever allocates them, which may be
+ * the one who makes the buffer. At its limit there is no buffer, and nothing is
+ * pinned.
+ */
+static void the_memory_cgroup_is_the_limit(struct kunit *test)
+{
+	struct memory *others, *mine, *too_much;
+	struct udmabuf_create_item items[3];
+	struct mem_cgroup *memcg, *before;
+	enum driver driver;
+	long fd[3];
+	u32 i;
+
+	memcg = memory_cgroup(test, "4M");
+	for (driver = 0; driver < NR_DRIVERS; driver++) {
+		others = memory_shmem(test, NR_PAGES);
+		memory_fill(test, others);
+		mine = memory_shmem(test, NR_PAGES);
+		too_much = memory_shmem(test, SZ_8M / PAGE_SIZE);
+		items[0] = memory_item(others, 0, others->nr_pages);
+		items[1] = memory_item(mine, 0, mine->nr_pages);
+		items[2] = memory_item(too_much, 0, too_much->nr_pages);
+
+		before = set_active_memcg(memcg);
+		for (i = 0; i < 3; i++)
+			fd[i] = create(test, driver, NATIVE, 0, &items[i]);
+		set_active_memcg(before);
+		KUNIT_EXPECT_GE(test, fd[0], 0);
+		KUNIT_EXPECT_GE(test, fd[1], 0);
+		KUNIT_EXPECT_EQ(test, fd[2], -ENOMEM);
+		for (i = 0; i < NR_PAGES; i++) {
+			KUNIT_EXPECT_FALSE(test,
+					   is_charged_to(others, i, memcg));
+			KUNIT_EXPECT_TRUE(test, is_charged_to(mine, i, memcg));
+		}
+		for (i = 0; i < 3; i++)
+			if (fd[i] >= 0)
+				close_buffer(test, fd[i]);
+		memory_drop(test, too_much);
+	}
+	css_put(&memcg->css);
+}
+#else
+static void the_memory_cgroup_is_the_limit(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_MEMCG");
+}
+#endif
+
 /* Seals. */
 
 /**
@@ -861,11 +1181,17 @@ static struct kunit_case ioctl_cases[] = {
 	KUNIT_CASE(missing_arguments_are_faults),
 	KUNIT_CASE(only_cloexec_is_looked_at),
 	KUNIT_CASE(list_limit_counts_items),
+	KUNIT_CASE(limits_are_not_negative),
+	KUNIT_CASE(a_count_cannot_overflow),
+	KUNIT_CASE(a_long_list_needs_no_contiguous_memory),
 	KUNIT_CASE(size_limit_mb_counts_mebibytes),
 	KUNIT_CASE(size_limit_mb_does_not_overflow),
 	KUNIT_CASE(a_large_limit_makes_large_buffers),
 	KUNIT_CASE(callers_of_32_bits_are_served),
 	KUNIT_CASE(a_buffer_without_a_descriptor_is_released),
+	KUNIT_CASE(nothing_is_written_to_the_caller),
+	KUNIT_CASE(pins_are_not_locked_memory),
+	KUNIT_CASE(the_memory_cgroup_is_the_limit),
 	KUNIT_CASE(racing_seal_cannot_slip_in),
 	KUNIT_CASE(a_seal_that_was_first_wins),
 	KUNIT_CASE(seals_of_hugetlbfs_files_count),
