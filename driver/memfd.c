@@ -22,6 +22,12 @@
 /* Folios pinned in one call: a page full of pointers. */
 #define PIN_BATCH	(PAGE_SIZE / sizeof(struct folio *))
 
+/*
+ * The most references a folio may have, pins among them, so that pinning the
+ * same page over and over cannot make the count negative.
+ */
+#define MAX_REFS	(INT_MAX / 2)
+
 /**
  * struct pinning - extents while they grow
  * @mem: the extents so far; @mem.extent has room for @room
@@ -165,10 +171,12 @@ static int pin_range(struct pinning *pin, struct file *file, u64 start,
 			start += (u64)pages << PAGE_SHIFT;
 			left -= pages;
 			offset = 0;
+			if (unlikely(folio_ref_count(folio) > MAX_REFS))
+				ret = -ENOMEM;
 		}
-	} while (left);
+	} while (left && !ret);
 
-	return 0;
+	return ret;
 }
 
 static int pin_item(struct pinning *pin,
@@ -292,7 +300,8 @@ static void trim(struct extents *mem)
  * Context: process context; may sleep.
  * Return: 0; -EINVAL for a range that is empty, not page-aligned, too large or
  * beyond the end of its file, and for wrong seals; -EBADFD for what is not a
- * memfd; -ENOMEM. After an error nothing is pinned.
+ * memfd; -ENOMEM, also for a page that is pinned too often. After an error
+ * nothing is pinned.
  */
 int extents_pin(struct extents *mem, const struct udmabuf_create_item *items,
 		u32 nr_items, u64 max_pages)

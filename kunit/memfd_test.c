@@ -648,6 +648,36 @@ static void no_folio_is_an_error(struct kunit *test)
 			-EINVAL);
 }
 
+/*
+ * A page that has half as many references as the counter takes is not pinned
+ * once more, and the others of its batch are given back.
+ */
+static void a_page_pinned_too_often_is_an_error(struct kunit *test)
+{
+	struct memory *mem = memory_shmem(test, 4);
+	struct udmabuf_create_item items[] = {
+		memory_item(mem, 0, 4),
+		memory_item(mem, 0, 1),
+	};
+	long before = memory_pins();
+	struct extents extents;
+	struct folio *folio;
+	int ret;
+
+	memory_fill(test, mem);
+	folio = folio_of(memory_pfn(mem, 2));
+	folio_ref_add(folio, INT_MAX / 2);
+	ret = extents_pin(&extents, items, 2, ANY_SIZE);
+	if (!ret)
+		extents_unpin(&extents, false);
+	folio_ref_sub(folio, INT_MAX / 2);
+	KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
+	KUNIT_EXPECT_EQ(test, before, memory_pins());
+
+	KUNIT_ASSERT_EQ(test, 0, extents_pin(&extents, items, 2, ANY_SIZE));
+	extents_unpin(&extents, false);
+}
+
 /* H17. */
 
 static unsigned int nr_unpinned_dirty, nr_unpinned_clean;
@@ -749,6 +779,7 @@ static struct kunit_case memfd_cases[] = {
 			 bad_item_gen_params),
 	KUNIT_CASE(a_batch_that_fails_gives_back_those_before_it),
 	KUNIT_CASE(no_folio_is_an_error),
+	KUNIT_CASE(a_page_pinned_too_often_is_an_error),
 	KUNIT_CASE(written_folios_are_dirty_before_they_are_unpinned),
 	KUNIT_CASE(folios_nobody_wrote_stay_clean),
 	KUNIT_CASE(a_large_folio_is_dirty_once),
