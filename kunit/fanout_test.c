@@ -20,6 +20,7 @@
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/sizes.h>
+#include <linux/slab.h>
 #include <linux/udmabuf.h>
 #include <linux/workqueue.h>
 
@@ -724,6 +725,142 @@ static void entries_keep_to_the_devices_limits(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EINVAL, importer_map(cam, DMA_TO_DEVICE));
 }
 
+/* The pages of @items, in order, by the page cache. */
+static void check_entries(struct kunit *test, struct memory *mem,
+			  const struct udmabuf_create_item *items,
+			  unsigned int nr_items, struct fake_device *fake)
+{
+	unsigned long pfn, last = 0, item = 0, page = 0;
+	struct scatterlist *sg;
+	u32 done, length = 0;
+	int i;
+
+	for_each_sgtable_sg(fake_device_table(fake), sg, i) {
+		pfn = page_to_pfn(sg_page(sg));
+		KUNIT_ASSERT_EQ(test, 0, sg->offset);
+		KUNIT_ASSERT_TRUE(test, PAGE_ALIGNED(sg->length));
+		/* Neighbours are one entry, unless that is too long. */
+		if (i && pfn == last + 1 &&
+		    page_zone(pfn_to_page(last)) == page_zone(sg_page(sg)))
+			KUNIT_ASSERT_GT(test, length + sg->length,
+					fake->max_seg_size);
+		for (done = 0; done < sg->length; done += PAGE_SIZE) {
+			KUNIT_ASSERT_LT(test, item, nr_items);
+			KUNIT_ASSERT_EQ(test, pfn + (done >> PAGE_SHIFT),
+					memory_pfn(mem,
+						   (items[item].offset >>
+						    PAGE_SHIFT) + page));
+			if (++page == items[item].size >> PAGE_SHIFT) {
+				item++;
+				page = 0;
+			}
+		}
+		length = sg->length;
+		last = pfn + (length >> PAGE_SHIFT) - 1;
+	}
+	KUNIT_EXPECT_EQ(test, item, nr_items);
+}
+
+static void map_and_check_entries(struct fanout *f, struct memory *mem,
+				  const struct udmabuf_create_item *items,
+				  unsigned int nr_items)
+{
+	static const unsigned int limits[] = { SZ_4K, SZ_64K, UINT_MAX };
+	struct fake_device *fake = fake_device_create(f->test, "cam",
+						      SYNC_NONCOHERENT);
+	struct importer *cam;
+	unsigned int i;
+
+	memory_fill(f->test, mem);
+	f->dmabuf = memory_buffer(f->test, items, nr_items);
+	cam = attach(f, fake);
+	for (i = 0; i < ARRAY_SIZE(limits); i++) {
+		fake->max_seg_size = limits[i];
+		KUNIT_ASSERT_EQ(f->test, 0,
+				importer_map(cam, DMA_FROM_DEVICE));
+		check_entries(f->test, mem, items, nr_items, fake);
+		importer_unmap(cam);
+	}
+}
+
+/*
+ * Entries name the buffer's pages in order, each from its first byte on, and
+ * are as long as memory and the device allow.
+ */
+static void entries_are_the_pages_in_order(struct kunit *test)
+{
+	struct memory *mem = memory_shmem(test, 200);
+	const struct udmabuf_create_item items[] = {
+		memory_item(mem, 100, 70),
+		memory_item(mem, 3, 1),
+		memory_item(mem, 4, 96),
+		memory_item(mem, 100, 1),
+	};
+
+	map_and_check_entries(test->priv, mem, items, ARRAY_SIZE(items));
+}
+
+/* ... of hugetlb folios, from the middle on. */
+static void entries_are_the_pages_of_hugetlb_in_order(struct kunit *test)
+{
+	struct memory *mem = memory_hugetlb(test, 2);
+	const struct udmabuf_create_item items[] = {
+		memory_item(mem, 513, 20),
+		memory_item(mem, 7, 600),
+		memory_item(mem, 512, 1),
+	};
+
+	map_and_check_entries(test->priv, mem, items, ARRAY_SIZE(items));
+}
+
+/* One page, again and again: as scattered as memory can be. */
+static struct folio *the_folio;
+
+static long pin_one(struct file *memfd, loff_t start, loff_t end,
+		    struct folio **folios, unsigned int max_folios,
+		    unsigned long *offset)
+{
+	u64 left = (end + 1 - start) >> PAGE_SHIFT;
+	long i, nr = min_t(u64, left, max_folios);
+
+	for (i = 0; i < nr; i++)
+		folios[i] = the_folio;
+	*offset = 0;
+	return nr;
+}
+
+static void unpin_nothing(struct folio *folio)
+{
+}
+
+/*
+ * Of nothing that grows with a buffer more than the longest piece of contiguous
+ * memory is needed: its extents and both tables are longer here.
+ */
+static void large_buffers_need_no_contiguous_memory(struct kunit *test)
+{
+	u32 pages = KMALLOC_MAX_SIZE / sizeof(struct extent) + 1;
+	struct memory *mem = memory_shmem(test, 1);
+	struct udmabuf_create_item item = memory_item(mem, 0, pages);
+	struct fanout *f = test->priv;
+	struct importer *cam;
+
+	memory_fill(test, mem);
+	the_folio = page_folio(pfn_to_page(memory_pfn(mem, 0)));
+	f->shim->hooks.memfd_pin_folios = pin_one;
+	f->shim->hooks.unpin_folio = unpin_nothing;
+	__set_bit(SHIM_MEMFD_PIN_FOLIOS, f->shim->ignored);
+	__set_bit(SHIM_UNPIN_FOLIO, f->shim->ignored);
+	f->dmabuf = memory_buffer(test, &item, 1);
+	cam = add_device(f, "cam", SYNC_COHERENT, DMA_TO_DEVICE);
+	KUNIT_EXPECT_EQ(test, pages, cam->sgt->nents);
+	kunit_release_action(test, importer_detach, cam);
+	/* While nothing is unpinned. */
+	memory_put_buffer(test, f->dmabuf);
+	f->shim->hooks.memfd_pin_folios = memfd_pin_folios;
+	f->shim->hooks.unpin_folio = unpin_folio;
+}
+
 /* H16: where contiguous slots are short, smaller entries are tried. */
 static void bounced_map_retries_with_smaller_entries(struct kunit *test)
 {
@@ -1328,6 +1465,9 @@ static struct kunit_case fanout_test_cases[] = {
 	KUNIT_CASE(device_without_a_mask_is_refused),
 	KUNIT_CASE(failed_map_leaves_nothing_behind),
 	KUNIT_CASE(entries_keep_to_the_devices_limits),
+	KUNIT_CASE(entries_are_the_pages_in_order),
+	KUNIT_CASE(entries_are_the_pages_of_hugetlb_in_order),
+	KUNIT_CASE(large_buffers_need_no_contiguous_memory),
 	KUNIT_CASE(bounced_map_retries_with_smaller_entries),
 	KUNIT_CASE(mixed_mapping_is_synced_in_halves),
 	KUNIT_CASE(minimal_syncs_only_the_bounced_half),

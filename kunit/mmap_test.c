@@ -269,6 +269,31 @@ static void a_mapping_keeps_the_pages(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, before, memory_pins());
 }
 
+/*
+ * Pages of a mapping are not to be had as pages, neither to read nor to write:
+ * who took one would keep it, and could pass it on, behind the memfd's back.
+ */
+static void pages_of_a_mapping_cannot_be_taken(struct kunit *test)
+{
+	struct memory *mem = memory_shmem(test, 2);
+	struct udmabuf_create_item item = memory_item(mem, 0, 2);
+	struct dma_buf *dmabuf = memory_buffer(test, &item, 1);
+	struct page *page;
+	unsigned int refs;
+
+	map(test, dmabuf, USER_ADDR, 0, 2);
+	refs = folio_ref_count(page_folio(pfn_to_page(memory_pfn(mem, 0))));
+	write_user(test, 0, 1);
+	KUNIT_EXPECT_EQ(test, refs,
+			folio_ref_count(page_folio(pfn_to_page(memory_pfn(mem,
+									  0)))));
+	KUNIT_EXPECT_EQ(test, -EFAULT,
+			get_user_pages_unlocked(USER_ADDR, 1, &page, 0));
+	KUNIT_EXPECT_EQ(test, -EFAULT,
+			pin_user_pages_unlocked(USER_ADDR, 1, &page,
+						FOLL_WRITE));
+}
+
 /* Page tables. */
 
 /* The page frame that stands in the page table of the current thread, or 0. */
@@ -729,6 +754,7 @@ static struct kunit_case mmap_cases[] = {
 	KUNIT_CASE(every_page_of_hugetlb_is_the_right_one),
 	KUNIT_CASE(an_offset_moves_the_mapping),
 	KUNIT_CASE(a_mapping_keeps_the_pages),
+	KUNIT_CASE(pages_of_a_mapping_cannot_be_taken),
 	KUNIT_CASE(a_fault_past_the_end_is_sigbus),
 	KUNIT_CASE(a_fault_brings_the_right_neighbours),
 	KUNIT_CASE(a_huge_fault_falls_back),
