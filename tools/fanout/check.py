@@ -26,6 +26,8 @@ EXCUSED = (
     ("kunit/model.[ch]", _NOT_IN_PROGRAMS, "built as a program, too"),
     ("kunit/model_checks.c", ("REPEATED_WORD",),
      "a history is words, and may repeat one"),
+    ("kunit/race_test.c", ("YIELD",),
+     "where there is one CPU, threads take turns by it"),
     ("tools/rig/guest/edu_importer.c",
      ("LINUX_VERSION_CODE", "CONSTANT_COMPARISON"),
      "one source for 6.12 and later"),

@@ -1,0 +1,905 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Races: kernel threads that use one buffer at the same time. To the driver each
+ * of them is a process of its own. The judges are lockdep, DMA API debugging,
+ * KASAN where it is built in, KCSAN under x86_64, and what has to hold whoever
+ * comes first. Mappings are real; only their kinds are told by the test, so
+ * that there is something to sync on every machine.
+ *
+ * Would miss: what devices and user space do meanwhile, and the module's unload
+ * (the rig has all three). On one CPU, as UML is, threads change places only
+ * where they sleep, between two calls or inside of one.
+ */
+#include <kunit/device.h>
+#include <kunit/static_stub.h>
+#include <kunit/test.h>
+#include <linux/completion.h>
+#include <linux/delay.h>
+#include <linux/dma-buf.h>
+#include <linux/dma-fence.h>
+#include <linux/dma-mapping.h>
+#include <linux/dma-resv.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/iosys-map.h>
+#include <linux/kthread.h>
+#include <linux/mman.h>
+#include <linux/mm.h>
+#include <linux/prandom.h>
+#include <linux/sched/signal.h>
+#include <linux/timer.h>
+#include <linux/uaccess.h>
+
+#include "../driver/buffer.h"
+#include "../driver/kind.h"
+#include "../driver/trace.h"
+#include "memory.h"
+
+#define PAGES		8
+#define MAX_RACERS	8
+#define PATIENCE	(60 * HZ)
+
+#define CPU_READ	DMA_FROM_DEVICE
+#define CPU_WRITE	DMA_TO_DEVICE
+#define CPU_RW		DMA_BIDIRECTIONAL
+
+struct race;
+
+/**
+ * struct racer - a thread
+ * @race: its race
+ * @task: the thread, NULL when there is none
+ * @turn: what it does, over and over
+ * @turns: how often; 0 is until it is stopped
+ * @ready: it takes signals
+ * @done: all turns were taken; it lives on until it is stopped
+ * @rnd: its random numbers
+ * @dev: the device of one that imports
+ * @ret: what its last begin returned
+ * @steps: how many sync steps its calls have taken
+ * @signature: of these steps, in order
+ */
+struct racer {
+	struct race *race;
+	struct task_struct *task;
+	void (*turn)(struct racer *racer);
+	unsigned int turns;
+	struct completion ready;
+	struct completion done;
+	struct rnd_state rnd;
+	struct device *dev;
+	int ret;
+	unsigned int steps;
+	u64 signature;
+};
+
+/**
+ * struct race - what every test here has
+ * @test: the test
+ * @dmabuf: a buffer of PAGES pages
+ * @policy: the policy before the test
+ * @open: write accesses that are open, whatever happens now
+ * @copied_over: steps that fetched while one was
+ * @unlocked: steps without the reservation lock
+ * @nr: how many racers there are
+ * @racer: the racers; the test's own thread is one more
+ * @own: the steps of the test's own thread
+ * @wanted: for each policy the signatures of begin and end, for reading and for
+ *	writing
+ * @followed: how many events took the steps of each policy
+ * @astray: how many took those of neither
+ */
+struct race {
+	struct kunit *test;
+	struct dma_buf *dmabuf;
+	int policy;
+	atomic_t open;
+	atomic_t copied_over;
+	atomic_t unlocked;
+	unsigned int nr;
+	struct racer racer[MAX_RACERS];
+	struct racer own;
+	u64 wanted[2][4];
+	unsigned int followed[2];
+	unsigned int astray;
+};
+
+static struct racer *current_racer(struct race *race)
+{
+	unsigned int i;
+
+	for (i = 0; i < race->nr; i++)
+		if (race->racer[i].task == current)
+			return &race->racer[i];
+	return &race->own;
+}
+
+/* Every step, under the reservation lock, in the thread that takes it. */
+static void see_step(void *data, const struct fanout_buffer *buffer,
+		     const struct fanout_mapping *mapping, enum sync_kind kind,
+		     enum sync_event event, enum dma_data_direction access,
+		     enum sync_phase phase)
+{
+	struct race *race = data;
+	struct racer *racer;
+
+	if (buffer->dmabuf != race->dmabuf)
+		return;
+	if (!dma_resv_is_locked(race->dmabuf->resv))
+		atomic_inc(&race->unlocked);
+	if (phase == SYNC_FOR_CPU && atomic_read(&race->open))
+		atomic_inc(&race->copied_over);
+	racer = current_racer(race);
+	racer->steps++;
+	racer->signature = racer->signature * 31 + (unsigned long)mapping +
+			   phase;
+}
+
+static void forget_steps(void *race)
+{
+	unregister_trace_sync_step(see_step, race);
+	tracepoint_synchronize_unregister();
+}
+
+/* The kind is in the name. */
+static unsigned int kinds_by_name(struct device *dev, struct sg_table *sgt,
+				  enum sync_kind kinds[MAX_KINDS])
+{
+	const char *name = dev_name(dev);
+
+	kinds[0] = strstr(name, ".bounced") ? SYNC_BOUNCED :
+					      SYNC_NONCOHERENT;
+	return 1;
+}
+
+static int init(struct kunit *test)
+{
+	struct memory *mem = memory_shmem(test, PAGES);
+	struct udmabuf_create_item item = memory_item(mem, 0, PAGES);
+	struct race *race;
+
+	memory_watch_pins(test);
+	race = kunit_kzalloc(test, sizeof(*race), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, race);
+	test->priv = race;
+	race->test = test;
+	race->policy = fanout_sync_policy;
+	race->dmabuf = memory_buffer(test, &item, 1);
+	kunit_activate_static_stub(test, kinds_of_mapping, kinds_by_name);
+	fanout_bounce_conflict = BOUNCE_CONFLICT_ALLOW;
+	KUNIT_ASSERT_EQ(test, 0, register_trace_sync_step(see_step, race));
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, forget_steps, race));
+	return 0;
+}
+
+static void leave(struct kunit *test)
+{
+	struct race *race = test->priv;
+
+	if (race)
+		fanout_sync_policy = race->policy;
+	fanout_bounce_conflict = BOUNCE_CONFLICT_REFUSE;
+}
+
+/* Threads. */
+
+static u32 dice(struct racer *racer, u32 sides)
+{
+	return prandom_u32_state(&racer->rnd) % sides;
+}
+
+/* Let others have a go, now and then. */
+static void pause(struct racer *racer)
+{
+	if (!dice(racer, 2))
+		yield();
+	else
+		cond_resched();
+}
+
+static int run(void *data)
+{
+	struct racer *racer = data;
+	unsigned int i;
+
+	/* Stubs are for this thread, too. */
+	current->kunit_test = racer->race->test;
+	for (i = 0; !racer->turns || i < racer->turns; i++) {
+		if (kthread_should_stop())
+			break;
+		racer->turn(racer);
+		pause(racer);
+	}
+	current->kunit_test = NULL;
+
+	complete(&racer->done);
+	set_current_state(TASK_IDLE);
+	while (!kthread_should_stop()) {
+		schedule();
+		set_current_state(TASK_IDLE);
+	}
+	__set_current_state(TASK_RUNNING);
+	return 0;
+}
+
+/* A thread that waits for start(). */
+static struct racer *add_racer(struct race *race, void (*turn)(struct racer *),
+			       unsigned int turns)
+{
+	struct racer *racer = &race->racer[race->nr];
+	struct kunit *test = race->test;
+	struct task_struct *task;
+
+	KUNIT_ASSERT_LT(test, race->nr, MAX_RACERS);
+	*racer = (struct racer) {
+		.race = race,
+		.turn = turn,
+		.turns = turns,
+	};
+	init_completion(&racer->ready);
+	init_completion(&racer->done);
+	prandom_seed_state(&racer->rnd, 20261123 + race->nr);
+	task = kthread_create(run, racer, "racer %u", race->nr);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	racer->task = get_task_struct(task);
+	race->nr++;
+	return racer;
+}
+
+static void start(struct race *race)
+{
+	unsigned int i;
+
+	for (i = 0; i < race->nr; i++)
+		wake_up_process(race->racer[i].task);
+}
+
+/* Wait until all have taken their turns, but for those who go on for ever. */
+static void await(struct race *race)
+{
+	struct racer *racer;
+
+	for (racer = race->racer; racer < race->racer + race->nr; racer++)
+		if (racer->turns &&
+		    !wait_for_completion_timeout(&racer->done, PATIENCE))
+			KUNIT_FAIL(race->test, "%s is late", racer->task->comm);
+}
+
+/* Every racer is a dead process after this. */
+static void stop(struct race *race)
+{
+	unsigned int i;
+
+	for (i = 0; i < race->nr; i++) {
+		kthread_stop(race->racer[i].task);
+		put_task_struct(race->racer[i].task);
+	}
+	race->nr = 0;
+}
+
+static struct device *new_device(struct kunit *test, const char *name)
+{
+	struct device *dev = kunit_device_register(test, name);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);
+	KUNIT_ASSERT_EQ(test, 0,
+			dma_coerce_mask_and_coherent(dev, DMA_BIT_MASK(64)));
+	return dev;
+}
+
+/* Turns. */
+
+static void begin(struct racer *racer, enum dma_data_direction access)
+{
+	racer->steps = 0;
+	racer->signature = 0;
+	KUNIT_EXPECT_EQ(racer->race->test, 0,
+			dma_buf_begin_cpu_access(racer->race->dmabuf, access));
+	if (access != CPU_READ)
+		atomic_inc(&racer->race->open);
+}
+
+static void end(struct racer *racer, enum dma_data_direction access)
+{
+	if (access != CPU_READ)
+		atomic_dec(&racer->race->open);
+	racer->steps = 0;
+	racer->signature = 0;
+	KUNIT_EXPECT_EQ(racer->race->test, 0,
+			dma_buf_end_cpu_access(racer->race->dmabuf, access));
+}
+
+static const enum dma_data_direction directions[] = {
+	DMA_BIDIRECTIONAL, DMA_TO_DEVICE, DMA_FROM_DEVICE
+};
+
+/* A CPU access, or two, one in the other. */
+static void use_cpu(struct racer *racer)
+{
+	enum dma_data_direction outer = directions[dice(racer, 3)];
+	enum dma_data_direction inner = directions[dice(racer, 3)];
+	bool nested = !dice(racer, 4);
+
+	begin(racer, outer);
+	pause(racer);
+	if (nested) {
+		begin(racer, inner);
+		pause(racer);
+		end(racer, inner);
+	}
+	end(racer, outer);
+}
+
+/* A kernel mapping comes and goes. */
+static void use_vmap(struct racer *racer)
+{
+	struct dma_buf *dmabuf = racer->race->dmabuf;
+	struct iosys_map map;
+
+	KUNIT_EXPECT_EQ(racer->race->test, 0,
+			dma_buf_vmap_unlocked(dmabuf, &map));
+	pause(racer);
+	dma_buf_vunmap_unlocked(dmabuf, &map);
+}
+
+static void import_once(struct racer *racer,
+			struct dma_buf_attachment *attachment,
+			unsigned int depth)
+{
+	enum dma_data_direction dir = directions[dice(racer, 3)];
+	struct kunit *test = racer->race->test;
+	struct sg_table *sgt;
+
+	sgt = dma_buf_map_attachment_unlocked(attachment, dir);
+	KUNIT_EXPECT_NOT_ERR_OR_NULL(test, sgt);
+	if (IS_ERR_OR_NULL(sgt))
+		return;
+	pause(racer);
+	if (depth && !dice(racer, 2))
+		import_once(racer, attachment, depth - 1);
+	dma_buf_unmap_attachment_unlocked(attachment, sgt, dir);
+}
+
+/* A device attaches, is mapped once or twice, and goes. */
+static void use_device(struct racer *racer)
+{
+	struct dma_buf *dmabuf = racer->race->dmabuf;
+	struct kunit *test = racer->race->test;
+	struct dma_buf_attachment *attachment;
+
+	attachment = dma_buf_attach(dmabuf, racer->dev);
+	KUNIT_EXPECT_NOT_ERR_OR_NULL(test, attachment);
+	if (IS_ERR_OR_NULL(attachment))
+		return;
+	pause(racer);
+	import_once(racer, attachment, 1);
+	dma_buf_detach(dmabuf, attachment);
+}
+
+/* Mappings that stay. */
+
+struct importer {
+	struct dma_buf_attachment *attachment;
+	struct sg_table *sgt;
+	enum dma_data_direction dir;
+};
+
+static void unimport(void *data)
+{
+	struct importer *importer = data;
+	struct dma_buf *dmabuf = importer->attachment->dmabuf;
+
+	dma_buf_unmap_attachment_unlocked(importer->attachment, importer->sgt,
+					  importer->dir);
+	dma_buf_detach(dmabuf, importer->attachment);
+}
+
+static void import(struct race *race, const char *name,
+		   enum dma_data_direction dir)
+{
+	struct kunit *test = race->test;
+	struct importer *importer;
+
+	importer = kunit_kzalloc(test, sizeof(*importer), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, importer);
+	importer->dir = dir;
+	importer->attachment = dma_buf_attach(race->dmabuf,
+					      new_device(test, name));
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, importer->attachment);
+	importer->sgt = dma_buf_map_attachment_unlocked(importer->attachment,
+							dir);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, importer->sgt);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, unimport, importer));
+}
+
+/* Afterwards. */
+
+static bool is_write_open(struct race *race)
+{
+	struct fanout_buffer *buffer = race->dmabuf->priv;
+	bool open;
+
+	dma_resv_lock(race->dmabuf->resv, NULL);
+	open = open_writes_any(&buffer->open_writes);
+	dma_resv_unlock(race->dmabuf->resv);
+	return open;
+}
+
+static void check_rules(struct race *race)
+{
+	KUNIT_EXPECT_EQ(race->test, 0, atomic_read(&race->unlocked));
+	KUNIT_EXPECT_EQ(race->test, 0, atomic_read(&race->copied_over));
+	KUNIT_EXPECT_EQ(race->test, 0, atomic_read(&race->open));
+	KUNIT_EXPECT_FALSE(race->test, is_write_open(race));
+}
+
+/* The test's own thread is a racer in all but name. */
+static struct racer *own(struct race *race)
+{
+	race->own.race = race;
+	return &race->own;
+}
+
+/* Nothing is left of the race, and a read access fetches as ever. */
+static void check_fetch(struct race *race)
+{
+	begin(own(race), CPU_READ);
+	KUNIT_EXPECT_EQ(race->test, 1, race->own.steps);
+	end(&race->own, CPU_READ);
+}
+
+/* The races. */
+
+/*
+ * H10: devices come and go while two threads use the CPU and one a kernel
+ * mapping. No step is without the lock, none fetches over an open write access
+ * (H15), and no peer is left.
+ */
+static void devices_come_and_go_during_cpu_accesses(struct kunit *test)
+{
+	struct race *race = test->priv;
+	struct fanout_buffer *buffer = race->dmabuf->priv;
+
+	add_racer(race, use_device, 300)->dev =
+		new_device(test, "noncoherent-1");
+	add_racer(race, use_device, 300)->dev = new_device(test, "bounced-1");
+	add_racer(race, use_cpu, 300);
+	add_racer(race, use_cpu, 300);
+	add_racer(race, use_vmap, 300);
+	start(race);
+	await(race);
+	stop(race);
+
+	check_rules(race);
+	KUNIT_EXPECT_TRUE(test, list_empty(&buffer->mappings));
+	KUNIT_EXPECT_EQ(test, 0, buffer->nr_peers);
+	import(race, "noncoherent-2", DMA_FROM_DEVICE);
+	check_fetch(race);
+}
+
+static void use_device_and_put(struct racer *racer)
+{
+	use_device(racer);
+	__fput_sync(racer->race->dmabuf->file);
+}
+
+static void use_cpu_and_put(struct racer *racer)
+{
+	use_cpu(racer);
+	__fput_sync(racer->race->dmabuf->file);
+}
+
+static void use_vmap_and_put(struct racer *racer)
+{
+	use_vmap(racer);
+	__fput_sync(racer->race->dmabuf->file);
+}
+
+/*
+ * Whoever gives up the last reference, while others have just finished: the
+ * buffer is released once, and every pin comes back.
+ */
+static void anybody_may_put_last(struct kunit *test)
+{
+	struct memory *mem = memory_shmem(test, PAGES);
+	struct udmabuf_create_item item = memory_item(mem, 0, PAGES);
+	struct device *dev = new_device(test, "noncoherent");
+	struct race *race = test->priv;
+	struct dma_buf *before = race->dmabuf;
+	long pins = memory_pins();
+	unsigned int round, i;
+
+	for (round = 0; round < 60; round++) {
+		race->dmabuf = fanout_buffer_export(&item, 1, PAGES, NULL);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, race->dmabuf);
+		add_racer(race, use_device_and_put, 1)->dev = dev;
+		add_racer(race, use_cpu_and_put, 1);
+		add_racer(race, use_vmap_and_put, 1);
+		for (i = 0; i < race->nr; i++) {
+			prandom_seed_state(&race->racer[i].rnd,
+					   round * MAX_RACERS + i);
+			get_file(race->dmabuf->file);
+		}
+		start(race);
+		__fput_sync(race->dmabuf->file);
+		await(race);
+		stop(race);
+		KUNIT_ASSERT_EQ(test, pins, memory_pins());
+	}
+	race->dmabuf = before;
+}
+
+/* H15: several processes sync one buffer; nobody's open write is lost. */
+static void several_processes_sync_one_buffer(struct kunit *test)
+{
+	struct race *race = test->priv;
+	unsigned int i;
+
+	import(race, "noncoherent", DMA_FROM_DEVICE);
+	import(race, "bounced", DMA_TO_DEVICE);
+	for (i = 0; i < 3; i++)
+		add_racer(race, use_cpu, 500);
+	start(race);
+	await(race);
+	stop(race);
+
+	check_rules(race);
+	check_fetch(race);
+}
+
+static void begin_and_stay(struct racer *racer)
+{
+	racer->ret = dma_buf_begin_cpu_access(racer->race->dmabuf, CPU_WRITE);
+}
+
+/*
+ * H15: as many processes as you like begin a write access and die, while
+ * another one uses the CPU properly. As long as one of them lives, nothing is
+ * fetched; when they are all dead, everything is.
+ */
+static void open_writes_of_dying_processes_are_over(struct kunit *test)
+{
+	struct race *race = test->priv;
+	unsigned int round, i;
+
+	import(race, "noncoherent", DMA_FROM_DEVICE);
+	for (round = 0; round < 10; round++) {
+		for (i = 1; i < MAX_RACERS; i++)
+			add_racer(race, begin_and_stay, 1);
+		add_racer(race, use_cpu, 10);
+		start(race);
+		await(race);
+		for (i = 0; i < MAX_RACERS; i++)
+			KUNIT_EXPECT_EQ(test, 0, race->racer[i].ret);
+		begin(own(race), CPU_READ);
+		KUNIT_EXPECT_EQ(test, 0, race->own.steps);
+		end(&race->own, CPU_READ);
+		stop(race);
+
+		check_rules(race);
+		check_fetch(race);
+	}
+}
+
+/* Fences and signals. */
+
+static const char *fence_name(struct dma_fence *fence)
+{
+	return "race_test";
+}
+
+static const struct dma_fence_ops fence_ops = {
+	.get_driver_name = fence_name,
+	.get_timeline_name = fence_name,
+};
+
+/**
+ * struct late_fence - a fence that a timer signals
+ * @fence: the fence
+ * @lock: of the fence
+ * @timer: the timer
+ */
+struct late_fence {
+	struct dma_fence fence;
+	spinlock_t lock; /* of the fence */
+	struct timer_list timer;
+};
+
+static void signal_fence(struct timer_list *timer)
+{
+	dma_fence_signal(&container_of(timer, struct late_fence, timer)->fence);
+}
+
+static struct late_fence *add_fence(struct race *race)
+{
+	struct dma_resv *resv = race->dmabuf->resv;
+	struct late_fence *late;
+
+	/* Freed by dma_fence_free(), which wants the fence first. */
+	late = kzalloc(sizeof(*late), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(race->test, late);
+	spin_lock_init(&late->lock);
+	timer_setup(&late->timer, signal_fence, 0);
+	dma_fence_init(&late->fence, &fence_ops, &late->lock,
+		       dma_fence_context_alloc(1), 1);
+	dma_resv_lock(resv, NULL);
+	KUNIT_EXPECT_EQ(race->test, 0, dma_resv_reserve_fences(resv, 1));
+	dma_resv_add_fence(resv, &late->fence, DMA_RESV_USAGE_WRITE);
+	dma_resv_unlock(resv);
+	return late;
+}
+
+static void put_fence(struct late_fence *late)
+{
+	timer_delete_sync(&late->timer);
+	if (!dma_fence_is_signaled(&late->fence))
+		dma_fence_signal(&late->fence);
+	dma_fence_put(&late->fence);
+}
+
+/* The exporter's part alone: the core waits as well, but afterwards. */
+static void begin_and_wait(struct racer *racer)
+{
+	struct dma_buf *dmabuf = racer->race->dmabuf;
+
+	allow_signal(SIGUSR1);
+	complete(&racer->ready);
+	racer->ret = dmabuf->ops->begin_cpu_access(dmabuf, CPU_WRITE);
+}
+
+static void check_begin(struct race *race, const struct racer *racer)
+{
+	struct kunit *test = race->test;
+	bool unlocked = dma_resv_trylock(race->dmabuf->resv);
+
+	KUNIT_EXPECT_TRUE(test, unlocked);
+	if (unlocked)
+		dma_resv_unlock(race->dmabuf->resv);
+	if (racer->ret) {
+		KUNIT_EXPECT_EQ(test, -ERESTARTSYS, racer->ret);
+		KUNIT_EXPECT_EQ(test, 0, racer->steps);
+		KUNIT_EXPECT_FALSE(test, is_write_open(race));
+		return;
+	}
+	KUNIT_EXPECT_EQ(test, 1, racer->steps);
+	KUNIT_EXPECT_TRUE(test, is_write_open(race));
+	KUNIT_EXPECT_EQ(test, 0, dma_buf_end_cpu_access(race->dmabuf,
+							CPU_WRITE));
+	KUNIT_EXPECT_FALSE(test, is_write_open(race));
+}
+
+/*
+ * H12: a thread waits for a fence and gets a signal, before the fence is
+ * signalled, afterwards, or at the same time. An access that has not begun holds
+ * nothing, has synced nothing and is not open; one that has is complete.
+ */
+static void a_fence_and_a_signal_race(struct kunit *test)
+{
+	struct race *race = test->priv;
+	unsigned int round, delay, begun[3] = { }, interrupted[3] = { };
+	struct late_fence *late;
+	struct racer *racer;
+
+	import(race, "noncoherent", DMA_FROM_DEVICE);
+	for (round = 0; round < 30; round++) {
+		late = add_fence(race);
+		racer = add_racer(race, begin_and_wait, 1);
+		start(race);
+		wait_for_completion(&racer->ready);
+		switch (round % 3) {
+		case 0:
+			send_sig(SIGUSR1, racer->task, 0);
+			break;
+		case 1:
+			mod_timer(&late->timer, jiffies + 1);
+			break;
+		default:
+			mod_timer(&late->timer, jiffies + 1);
+			delay = round * jiffies_to_usecs(2) / 30;
+			usleep_range(delay, delay + 1);
+			send_sig(SIGUSR1, racer->task, 0);
+			break;
+		}
+		await(race);
+		check_begin(race, racer);
+		if (racer->ret)
+			interrupted[round % 3]++;
+		else
+			begun[round % 3]++;
+		stop(race);
+		put_fence(late);
+	}
+	KUNIT_EXPECT_EQ(test, 0, begun[0]);
+	KUNIT_EXPECT_EQ(test, 0, interrupted[1]);
+	kunit_info(test, "at the same time: %u begun, %u interrupted", begun[2],
+		   interrupted[2]);
+	check_fetch(race);
+}
+
+/* The policy. */
+
+static void follow(struct racer *racer, unsigned int event)
+{
+	struct race *race = racer->race;
+
+	if (racer->signature == race->wanted[SYNC_POLICY_MINIMAL][event])
+		race->followed[SYNC_POLICY_MINIMAL]++;
+	else if (racer->signature == race->wanted[SYNC_POLICY_ALL][event])
+		race->followed[SYNC_POLICY_ALL]++;
+	else
+		race->astray++;
+}
+
+static void use_cpu_by_policy(struct racer *racer)
+{
+	bool write = dice(racer, 2);
+
+	begin(racer, write ? CPU_WRITE : CPU_READ);
+	follow(racer, 2 * write);
+	end(racer, write ? CPU_WRITE : CPU_READ);
+	follow(racer, 2 * write + 1);
+}
+
+static void change_policy(struct racer *racer)
+{
+	unsigned int i;
+
+	for (i = 0; i < 100; i++)
+		WRITE_ONCE(fanout_sync_policy, i % 2);
+	/* Where threads take turns, this is what the others see. */
+	WRITE_ONCE(fanout_sync_policy, dice(racer, 2));
+}
+
+/* The steps of each event when nobody changes the policy. */
+static void take_signatures(struct race *race, u64 signature[4])
+{
+	unsigned int i;
+
+	for (i = 0; i < 4; i += 2) {
+		begin(own(race), i ? CPU_WRITE : CPU_READ);
+		signature[i] = race->own.signature;
+		end(own(race), i ? CPU_WRITE : CPU_READ);
+		signature[i + 1] = race->own.signature;
+	}
+}
+
+/*
+ * The policy changes as fast as it can. Each event follows one or the other, and
+ * when it has come to rest, all follow that one.
+ */
+static void each_event_follows_one_policy(struct kunit *test)
+{
+	struct race *race = test->priv;
+	unsigned int round, i;
+	u64 signature[4];
+
+	import(race, "noncoherent-1", DMA_FROM_DEVICE);
+	import(race, "noncoherent-2", DMA_BIDIRECTIONAL);
+	import(race, "noncoherent-3", DMA_FROM_DEVICE);
+	import(race, "noncoherent-4", DMA_TO_DEVICE);
+	for (i = 0; i < 2; i++) {
+		WRITE_ONCE(fanout_sync_policy, i);
+		take_signatures(race, race->wanted[i]);
+	}
+	for (i = 0; i < 4; i++)
+		KUNIT_ASSERT_NE(test, race->wanted[0][i], race->wanted[1][i]);
+
+	for (round = 0; round < 20; round++) {
+		add_racer(race, use_cpu_by_policy, 50);
+		add_racer(race, change_policy, 0);
+		start(race);
+		await(race);
+		stop(race);
+		WRITE_ONCE(fanout_sync_policy, round % 2);
+		take_signatures(race, signature);
+		for (i = 0; i < 4; i++)
+			KUNIT_EXPECT_EQ(test, signature[i],
+					race->wanted[round % 2][i]);
+	}
+	KUNIT_EXPECT_EQ(test, 0, race->astray);
+	KUNIT_EXPECT_GT(test, race->followed[SYNC_POLICY_MINIMAL], 0);
+	KUNIT_EXPECT_GT(test, race->followed[SYNC_POLICY_ALL], 0);
+	check_rules(race);
+}
+
+/* Page faults. */
+
+#define USER_ADDR	0x60000000UL
+#define MAPPED_PAGES	100
+
+/* The memory map that racers share, and what stands in the buffer. */
+static struct {
+	struct mm_struct *mm;
+	struct memory *mem;
+} mapped;
+
+static void map_user(struct racer *racer)
+{
+	unsigned long size = MAPPED_PAGES << PAGE_SHIFT;
+
+	kthread_use_mm(mapped.mm);
+	KUNIT_EXPECT_EQ(racer->race->test, USER_ADDR,
+			vm_mmap(racer->race->dmabuf->file, USER_ADDR, size,
+				PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+				0));
+	pause(racer);
+	if (dice(racer, 2))
+		vm_munmap(USER_ADDR + dice(racer, MAPPED_PAGES) * PAGE_SIZE,
+			  PAGE_SIZE);
+	kthread_unuse_mm(mapped.mm);
+}
+
+/* A page is the right one or is not there. */
+static void touch_user(struct racer *racer)
+{
+	u32 page = dice(racer, MAPPED_PAGES);
+	u64 stamp = memory_stamp(mapped.mem, page), value = stamp;
+	void __user *at = (void __user *)(USER_ADDR + page * PAGE_SIZE);
+
+	kthread_use_mm(mapped.mm);
+	if (dice(racer, 2)) {
+		if (!copy_from_user(&value, at, sizeof(value)))
+			racer->steps++;
+		else
+			value = stamp;
+	} else if (!copy_to_user(at, &stamp, sizeof(stamp))) {
+		racer->steps++;
+	}
+	kthread_unuse_mm(mapped.mm);
+	KUNIT_EXPECT_EQ(racer->race->test, stamp, value);
+}
+
+/* Two threads fault while a third maps and unmaps under their feet. */
+static void faults_and_unmaps_race(struct kunit *test)
+{
+	struct memory *mem = memory_shmem(test, MAPPED_PAGES);
+	struct udmabuf_create_item item = memory_item(mem, 0, MAPPED_PAGES);
+	struct race *race = test->priv;
+	struct dma_buf *before = race->dmabuf;
+	unsigned int i, touched;
+	unsigned long addr;
+
+	memory_fill(test, mem);
+	race->dmabuf = memory_buffer(test, &item, 1);
+	/* Brings the thread a memory map. */
+	addr = kunit_vm_mmap(test, NULL, 0, PAGE_SIZE, PROT_READ,
+			     MAP_PRIVATE | MAP_ANONYMOUS, 0);
+	KUNIT_ASSERT_FALSE(test, !addr || IS_ERR_VALUE(addr));
+	mapped.mm = current->mm;
+	mapped.mem = mem;
+
+	add_racer(race, map_user, 40);
+	add_racer(race, touch_user, 400);
+	add_racer(race, touch_user, 400);
+	start(race);
+	await(race);
+	touched = race->racer[1].steps + race->racer[2].steps;
+	stop(race);
+	vm_munmap(USER_ADDR, MAPPED_PAGES << PAGE_SHIFT);
+	KUNIT_EXPECT_GT(test, touched, 0);
+	for (i = 0; i < MAPPED_PAGES; i++)
+		KUNIT_EXPECT_EQ(test, memory_stamp(mem, i), memory_get(mem, i));
+	race->dmabuf = before;
+}
+
+static struct kunit_case race_cases[] = {
+	KUNIT_CASE(devices_come_and_go_during_cpu_accesses),
+	KUNIT_CASE(anybody_may_put_last),
+	KUNIT_CASE(several_processes_sync_one_buffer),
+	KUNIT_CASE(open_writes_of_dying_processes_are_over),
+	KUNIT_CASE(a_fence_and_a_signal_race),
+	KUNIT_CASE(each_event_follows_one_policy),
+	KUNIT_CASE(faults_and_unmaps_race),
+	{ }
+};
+
+static struct kunit_suite race_suite = {
+	.name = "udmabuf_fanout_race",
+	.init = init,
+	.exit = leave,
+	.test_cases = race_cases,
+};
+
+kunit_test_suite(race_suite);
