@@ -181,10 +181,12 @@ def farm_layout(source: Path, repo: Path) -> dict[str, Path | bytes]:
         "drivers/dma-buf/Makefile":
             f"{makefile}obj-y += {Path(JOINT).name}/\n".encode(),
         f"{JOINT}/Kconfig": f'source "{JOINT}/driver/Kconfig"\n'
-                            f'source "{JOINT}/kunit/Kconfig"\n'.encode(),
-        f"{JOINT}/Makefile": b"obj-y += driver/ kunit/\n",
+                            f'source "{JOINT}/kunit/Kconfig"\n'
+                            f'source "{JOINT}/importer/Kconfig"\n'.encode(),
+        f"{JOINT}/Makefile": b"obj-y += driver/ kunit/ importer/\n",
         f"{JOINT}/driver": repo / "driver",
         f"{JOINT}/kunit": repo / "kunit",
+        f"{JOINT}/importer": repo / "tools/rig/guest",
     }
     # kunit.py builds the tree that its real path lies in.
     for file in (source / "tools/testing/kunit").rglob("*"):

@@ -51,7 +51,7 @@ class TreeTest(unittest.TestCase):
             file = self.source / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
-        for name in ("driver", "kunit"):
+        for name in ("driver", "kunit", "tools/rig/guest"):
             (self.repo / name).mkdir(parents=True)
             (self.repo / name / "Kconfig").write_text("")
 
@@ -106,9 +106,10 @@ class Farm(TreeTest):
                         kconfig.index("endmenu"))
         self.assertIn("obj-y += udmabuf-fanout/",
                       (self.farm / "drivers/dma-buf/Makefile").read_text())
-        for name in ("driver", "kunit"):
+        for name, folder in (("driver", "driver"), ("kunit", "kunit"),
+                             ("importer", "tools/rig/guest")):
             self.assertEqual((self.farm / JOINT / name).resolve(),
-                             (self.repo / name).resolve())
+                             (self.repo / folder).resolve())
 
     def test_everything_of_the_tree_is_in_it(self) -> None:
         """Files are reached under their own names, the joined ones aside."""

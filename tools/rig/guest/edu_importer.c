@@ -18,6 +18,7 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/pci.h>
+#include <linux/platform_device.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/workqueue.h>
@@ -39,10 +40,14 @@ static int mask_bits_count;
 module_param_array(mask_bits, int, &mask_bits_count, 0444);
 MODULE_PARM_DESC(mask_bits, "DMA mask of each device, in PCI order; the device cannot tell");
 
+static unsigned int stand_ins;
+module_param(stand_ins, uint, 0444);
+MODULE_PARM_DESC(stand_ins, "devices to make after those on PCI, where there are none: they do all but transfer");
+
 /**
  * struct edu - one device
  * @dev: for the DMA API
- * @bar: its registers
+ * @bar: its registers; NULL: a stand-in, which has none
  * @lock: held over a transfer
  * @staging: memory the device reaches, on the way to or from its own
  * @staging_dma: where the device sees @staging
@@ -112,6 +117,8 @@ static int edu_write(struct edu *edu, dma_addr_t to, const void *data,
 {
 	int ret;
 
+	if (!edu->bar)
+		return -ENODEV;
 	guard(mutex)(&edu->lock);
 	memcpy(edu->staging, data, length);
 	ret = edu_move(edu, edu->staging_dma, EDU_DMA_BUFFER, length, 0);
@@ -124,6 +131,8 @@ static int edu_read(struct edu *edu, dma_addr_t from, void *data, u32 length)
 {
 	int ret;
 
+	if (!edu->bar)
+		return -ENODEV;
 	guard(mutex)(&edu->lock);
 	ret = edu_move(edu, from, EDU_DMA_BUFFER, length, 0);
 	if (ret)
@@ -599,16 +608,57 @@ static struct pci_driver edu_driver = {
 	.driver.suppress_bind_attrs = true,
 };
 
+/* No driver is bound to a stand-in, so its memory is freed here. */
+static void edu_remove_stand_ins(void)
+{
+	while (edu_count && !edus[edu_count - 1]->bar) {
+		struct edu *edu = edus[--edu_count];
+
+		platform_device_unregister(to_platform_device(edu->dev));
+		kfree(edu);
+	}
+}
+
+static int edu_add_stand_in(void)
+{
+	struct platform_device *pdev;
+	struct edu *edu;
+	int bits;
+
+	if (edu_count == mask_bits_count)
+		return -ENODEV;
+	edu = kzalloc(sizeof(*edu), GFP_KERNEL);
+	if (!edu)
+		return -ENOMEM;
+	pdev = platform_device_register_simple("edu-stand-in", edu_count,
+					       NULL, 0);
+	if (IS_ERR(pdev)) {
+		kfree(edu);
+		return PTR_ERR(pdev);
+	}
+	edu->dev = &pdev->dev;
+	mutex_init(&edu->lock);
+	bits = mask_bits[edu_count];
+	edus[edu_count++] = edu;
+	return dma_set_mask_and_coherent(edu->dev, DMA_BIT_MASK(bits));
+}
+
 static int __init edu_init(void)
 {
+	unsigned int i;
 	int ret;
 
 	ret = pci_register_driver(&edu_driver);
 	if (ret)
 		return ret;
-	ret = misc_register(&edu_misc);
-	if (ret)
+	for (i = 0; i < stand_ins && !ret; i++)
+		ret = edu_add_stand_in();
+	if (!ret)
+		ret = misc_register(&edu_misc);
+	if (ret) {
+		edu_remove_stand_ins();
 		pci_unregister_driver(&edu_driver);
+	}
 	return ret;
 }
 module_init(edu_init);
@@ -616,6 +666,7 @@ module_init(edu_init);
 static void __exit edu_exit(void)
 {
 	misc_deregister(&edu_misc);
+	edu_remove_stand_ins();
 	pci_unregister_driver(&edu_driver);
 }
 module_exit(edu_exit);
