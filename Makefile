@@ -21,6 +21,9 @@ help:
 	@echo '     DEBUG=1         ... with KASAN, lockdep and DMA API debugging'
 	@echo '     ARCH=x86_64     ... under QEMU; also arm64'
 	@echo '     FILTER=GLOB     ... only these suites, or suite.test'
+	@echo 'make hostile         random calls against a model, then every fault each'
+	@echo '                     call can have, in the debug UML kernel'
+	@echo '     SECONDS=60 SEED=1   ... for so long, from this seed'
 	@echo 'make check           checkpatch, kernel-doc, sparse, bindings, types'
 	@echo 'make model           judge the sync plan by every history, ten minutes'
 	@echo '     ARGS=...        ... for build/model/model, see its --help'
@@ -65,6 +68,12 @@ races: python
 .PHONY: bench
 bench: python
 	@PYTHONPATH=tools $(PYTHON) -m rig bench
+
+.PHONY: hostile
+hostile: python
+	@PYTHONPATH=tools $(PYTHON) -m rig hostile $(TREE) \
+		$(if $(SECONDS),--seconds '$(SECONDS)') \
+		$(if $(SEED),--seed '$(SEED)')
 
 .PHONY: module
 module: python

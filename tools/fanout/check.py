@@ -23,6 +23,9 @@ _NOT_IN_PROGRAMS = ("ARRAY_SIZE", "BIT_MACRO", "PREFER_KERNEL_TYPES",
                     "PREFER_DEFINED_ATTRIBUTE_MACRO")
 EXCUSED = (
     ("tools/*", _NOT_IN_PROGRAMS, "programs have none of the kernel's macros"),
+    ("tools/rig/guest/hostile*.c",
+     ("USE_NEGATIVE_ERRNO", "VOLATILE", "ENOSYS"),
+     "errno is what user space sees, and touching memory is the point"),
     ("kunit/model.[ch]", _NOT_IN_PROGRAMS, "built as a program, too"),
     ("kunit/model_checks.c", ("REPEATED_WORD",),
      "a history is words, and may repeat one"),

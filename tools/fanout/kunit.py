@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fanout.host import (ARM64, BUILD, KERNEL_BUILD, LOGS, REPO, X86_64,
+from fanout.host import (ARM64, BUILD, JOBS, KERNEL_BUILD, LOGS, REPO, X86_64,
                          Failure, Need, Totals, require, run, say, say_totals,
-                         show_failure)
+                         show_failure, shown)
 from fanout.logscan import complaints
 from fanout.tree import FARM
 
@@ -73,6 +73,24 @@ def configure(arch: str, log: Path) -> Path:
         show_failure(log)
         raise Failure(f"the kernel for {arch} could not be configured")
     return build_folder(arch)
+
+
+def build_kernel(arch: str, variant: str) -> Path:
+    """Build the kernel for @arch and @variant; build/linux is prepared.
+
+    Return: its build folder.
+    """
+    machine = MACHINES[arch]
+    require((*KERNEL_BUILD, *machine.needs))
+    build = build_folder(arch, variant)
+    log = LOGS / f"build-{build.name}.log"
+    say(build.name, f"building the kernel, {machine.minutes} minutes or more "
+        "on 2 cores the first time")
+    if run(build.name, [*command("build", arch, variant), f"--jobs={JOBS}"],
+           log):
+        show_failure(log)
+        raise Failure(f"the kernel in {shown(build)} could not be built")
+    return build
 
 
 def cases(group: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -11,7 +11,8 @@ from pathlib import Path
 from fanout.host import (BUILD, Failure, Totals, colour, require, say, shown)
 from fanout.logscan import foreign_races
 from fanout.tree import locked
-from rig import bench, kernel, machine, picture, races, results
+from rig import (bench, hostile, kernel, machine, picture, races,
+                 results)
 
 # The kernel's selftest wants 1024 huge pages, two scenarios want their own.
 HUGE_PAGES = "hugepages=1:1100"
@@ -54,6 +55,14 @@ def parse(arguments: list[str]) -> argparse.Namespace:
                       help="races with WORD in their names, not hostile")
     race.add_argument("--debug", action="store_true",
                       help="on the kernel with KASAN instead of KCSAN")
+    users = add("hostile", "let hostile users loose on the driver, in UML")
+    users.add_argument("--seed", type=int, default=1, metavar="N",
+                       help="of the random calls (1)")
+    users.add_argument("--seconds", type=int, default=60, metavar="N",
+                       help="how long (60)")
+    users.add_argument("--ktree", default="", metavar="DIR",
+                       help="kernel tree to use instead of the newest source "
+                       "package")
     draw = add("picture", "draw what a demo or bench run wrote as JSON")
     draw.add_argument("json", type=Path, metavar="JSON")
     draw.add_argument("out", type=Path, metavar="OUT.svg")
@@ -158,6 +167,9 @@ def main() -> int:
                 totals = bench_all()
             elif options.command == "races":
                 totals = race_all(options)
+            elif options.command == "hostile":
+                totals = hostile.run(options.seed, options.seconds,
+                                     options.ktree)
             else:
                 # Only the JSON itself goes to standard output.
                 with redirect_stdout(sys.stderr if options.json

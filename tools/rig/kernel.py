@@ -14,8 +14,10 @@ from pathlib import Path
 
 from fanout.host import (BUILD, CACHE, KERNEL_BUILD, LOGS, REPO, Failure, Need,
                          environment, require, run, say, show_failure)
+from fanout.kunit import build_kernel
 from fanout.module import find_headers
-from fanout.tree import KernelTree, fetch_packages, locked, newest_tree
+from fanout.tree import (KernelTree, fetch_packages, locked, newest_tree,
+                         prepare)
 
 RIG = BUILD / "rig"
 GUEST = REPO / "tools/rig/guest"
@@ -34,6 +36,7 @@ BUILT = {"debug": (("guest.config", "kasan.config"), "10 minutes"),
 _WATCHED = "KCSAN_SANITIZE=$(if $(filter drivers/dma-buf kernel/dma,$(obj)),y,n)"
 
 _GUEST_SOURCES = ("guest.c", "scenarios.c", "bench.c", "plan.c", "races.c")
+_HOSTILE_SOURCES = ("hostile.c", "hostile_calls.c", "hostile_failnth.c")
 _PLAN = REPO / "driver/sync_plan.c"
 # What the kernel has for attributes and user space has not.
 _GUEST_FLAGS = ("-static", "-pthread", "-O2", "-Wall", "-Wextra", "-Werror",
@@ -165,6 +168,22 @@ def _build_modules(kernel: Kernel, log: Path) -> list[Path]:
                         "modules"], log,
             "the guest's modules could not be built")
     return [build / "driver" / DRIVER, build / "importer" / IMPORTER]
+
+
+def build_hostile(program: Path, log: Path) -> None:
+    """Build the hostile user as @program."""
+    _logged("hostile", ["gcc", *_GUEST_FLAGS, "-o", program,
+                        *(GUEST / name for name in _HOSTILE_SOURCES)], log,
+            "the hostile program could not be built")
+
+
+def um_kernel(ktree: str) -> Kernel:
+    """The debug kernel for User Mode Linux that `make test` builds, too."""
+    with locked(BUILD):
+        prepare(ktree)
+        build = build_kernel("um", "debug")
+    release = (build / "include/config/kernel.release").read_text().strip()
+    return Kernel("um", build / "linux", build, release)
 
 
 def initramfs(kernel: Kernel) -> Path:

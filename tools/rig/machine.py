@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """Boots a guest in QEMU and brings back what it says."""
 
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -134,6 +136,59 @@ def _watch(boot: Boot, process: "subprocess.Popen[bytes]",
             return f"did not end within {boot.total} s"
 
 
+def _wait(boot: Boot, process: "subprocess.Popen[bytes]",
+          files: Sequence[Path], progress: Callable[[str], str]) -> str | None:
+    """_watch(), and no process of @process's session is left afterwards."""
+    try:
+        return _watch(boot, process, files, progress)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if sys.stdout.isatty():
+            print("\r\033[K", end="", flush=True)
+
+
+def _judged(boot: Boot, trouble: str | None, results: Path) -> list[str]:
+    """The lines of the result channel, if the guest ended as it should."""
+    console = _console(boot.name)
+    found = complaints(console_lines(boot.name), OURS)
+    if found:
+        show_console(console, found[0].at)
+        raise GuestFailed(f"the guest's kernel complains: {found[0].text}")
+    if trouble:
+        show_console(console)
+        raise GuestFailed(f"the guest {trouble}")
+    text = results.read_text(errors="replace") if results.exists() else ""
+    if '{"end": 0}' not in text:
+        show_console(console)
+        last = text.splitlines()[-1:] or ["it reported nothing"]
+        raise GuestFailed(f"the guest program did not finish: {last[0]}")
+    return text.splitlines()
+
+
+def uml_command(boot: Boot) -> list[str | Path]:
+    """The command line that runs a UML kernel as a process of this machine.
+
+    Its root is a folder of this machine, its console standard output.
+    """
+    return [boot.kernel.image, f"mem={boot.memory_mb}M", "rootfstype=hostfs",
+            f"rootflags={boot.initramfs}", "rw", "con0=fd:0,fd:1", "con=null",
+            *boot.arguments]
+
+
+def run_uml(boot: Boot, progress: Callable[[str], str]) -> list[str]:
+    """Boot a UML kernel, otherwise as run_guest(): its console has it all."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    console = _console(boot.name)
+    with console.open("wb") as out:
+        trouble = _wait(boot, subprocess.Popen(
+            uml_command(boot), stdin=subprocess.DEVNULL, stdout=out,
+            stderr=subprocess.STDOUT, start_new_session=True),
+            (console, console), progress)
+    return _judged(boot, trouble, console)
+
+
 def run_guest(boot: Boot, progress: Callable[[str], str]) -> list[str]:
     """Boot the guest and wait for its end.
 
@@ -157,32 +212,14 @@ def run_guest(boot: Boot, progress: Callable[[str], str]) -> list[str]:
     with output.open("wb") as out:
         process = subprocess.Popen(
             command(boot, console, results), stdin=subprocess.DEVNULL,
-            stdout=out, stderr=subprocess.STDOUT)
-        try:
-            trouble = _watch(boot, process, (console, results), progress)
-        finally:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-            if sys.stdout.isatty():
-                print("\r\033[K", end="", flush=True)
+            stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+        trouble = _wait(boot, process, (console, results), progress)
     said = output.read_text(errors="replace").strip()
     if process.returncode > 0:
         raise Failure(f"QEMU ended with status {process.returncode}: "
                       f"{said.splitlines()[-1] if said else 'no message'}")
-    found = complaints(console_lines(boot.name), OURS)
-    if found:
-        show_console(console, found[0].at)
-        raise GuestFailed(f"the guest's kernel complains: {found[0].text}")
-    if trouble:
-        show_console(console)
-        raise GuestFailed(f"the guest {trouble}")
+    lines = _judged(boot, trouble, results)
     if _CLAMPED.search(said):
         raise GuestFailed("a device was given an address that it cannot "
                           f"reach: {said.splitlines()[0]}")
-    text = results.read_text(errors="replace") if results.exists() else ""
-    if '{"end": 0}' not in text:
-        show_console(console)
-        last = text.splitlines()[-1:] or ["it reported nothing"]
-        raise GuestFailed(f"the guest program did not finish: {last[0]}")
-    return text.splitlines()
+    return lines
