@@ -940,7 +940,7 @@ static int buffer_show(struct seq_file *m, void *unused)
 	struct fanout_mapping *mapping;
 	int ret;
 
-	ret = dma_resv_lock_interruptible(buffer->dmabuf->resv, NULL);
+	ret = bindings_dma_resv_lock_interruptible(buffer->dmabuf->resv, NULL);
 	if (ret)
 		return ret;
 

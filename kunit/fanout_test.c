@@ -11,13 +11,16 @@
 #include <kunit/test.h>
 #include <linux/completion.h>
 #include <linux/debugfs.h>
+#include <linux/delay.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-fence.h>
 #include <linux/dma-resv.h>
 #include <linux/fs.h>
 #include <linux/kthread.h>
 #include <linux/mount.h>
+#include <linux/pid.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/task.h>
 #include <linux/seq_file.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
@@ -642,6 +645,8 @@ static void importers_table_is_complete(struct kunit *test)
 /* H8: behind an IOMMU there are fewer segments than entries. */
 static void merged_segments_end_with_zero_lengths(struct kunit *test)
 {
+	struct memory *mem = memory_shmem(test, PAGES);
+	struct udmabuf_create_item items[PAGES];
 	struct fanout *f = test->priv;
 	struct fake_device *fake;
 	struct scatterlist *sg;
@@ -649,9 +654,13 @@ static void merged_segments_end_with_zero_lengths(struct kunit *test)
 	size_t length = 0;
 	int i;
 
+	/* No two pages touch in this order. */
+	memory_block(test, 3);
+	for (i = 0; i < PAGES; i++)
+		items[i] = memory_item(mem, PAGES - 1 - i, 1);
+	f->dmabuf = memory_buffer(test, items, PAGES);
 	fake = fake_device_create(test, "gpu", SYNC_NONCOHERENT);
-	fake->max_seg_size = SZ_16K;
-	f->dmabuf = export_pages(test, 64);
+	fake->max_seg_size = 4 * PAGE_SIZE;
 	fake_device_merge(fake);
 	gpu = attach(f, fake);
 	KUNIT_ASSERT_EQ(test, 0, importer_map(gpu, DMA_BIDIRECTIONAL));
@@ -661,7 +670,10 @@ static void merged_segments_end_with_zero_lengths(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, 0, sg_dma_len(sg));
 		length += sg_dma_len(sg);
 	}
-	KUNIT_EXPECT_EQ(test, 64 * PAGE_SIZE, length);
+	KUNIT_EXPECT_EQ(test, 2, gpu->sgt->nents);
+	KUNIT_EXPECT_EQ(test, PAGES * PAGE_SIZE, length);
+	kunit_release_action(test, importer_detach, gpu);
+	memory_put_buffer(test, f->dmabuf);
 }
 
 /* A device without a mask would map to nothing, without an error. */
@@ -1400,8 +1412,8 @@ static void close_file(void *file)
 	__fput_sync(file);
 }
 
-/* The buffer's debugfs file, as a person reads it. */
-static void debugfs_shows_the_peers(struct kunit *test)
+/* The buffer's debugfs file, open, with room for its text in ->buf. */
+static struct seq_file *open_debugfs(struct kunit *test)
 {
 	struct fanout *f = test->priv;
 	struct fanout_buffer *buffer = f->dmabuf->priv;
@@ -1412,9 +1424,6 @@ static void debugfs_shows_the_peers(struct kunit *test)
 
 	if (!IS_ENABLED(CONFIG_DEBUG_FS))
 		kunit_skip(test, "needs CONFIG_DEBUG_FS");
-	add_device(f, "cam", SYNC_NONCOHERENT, DMA_FROM_DEVICE);
-	begin(f, CPU_WRITE);
-
 	mnt = kern_mount(get_fs_type("debugfs"));
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, mnt);
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, unmount, mnt));
@@ -1429,14 +1438,361 @@ static void debugfs_shows_the_peers(struct kunit *test)
 	m->size = SZ_4K;
 	m->buf = kvzalloc(m->size, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, m->buf);
+	return m;
+}
+
+/* What a person reads there. */
+static void debugfs_shows_the_peers(struct kunit *test)
+{
+	struct fanout *f = test->priv;
+	struct seq_file *m = open_debugfs(test);
+
+	add_device(f, "cam", SYNC_NONCOHERENT, DMA_FROM_DEVICE);
+	begin(f, CPU_WRITE);
 	KUNIT_ASSERT_EQ(test, 0, m->op->show(m, NULL));
+	end(f, CPU_WRITE);
 
 	KUNIT_EXPECT_NOT_NULL(test, strstr(m->buf, "size: 32768\n"));
 	KUNIT_EXPECT_NOT_NULL(test, strstr(m->buf, "open for writing: yes\n"));
+	KUNIT_EXPECT_NOT_NULL(test, strstr(m->buf, "CPU accesses: no\n"));
 	KUNIT_EXPECT_NOT_NULL(test, strstr(m->buf, "cam kind=noncoherent "));
 	KUNIT_EXPECT_NOT_NULL(test, strstr(m->buf, "requested=FROM_DEVICE mapped=BIDIRECTIONAL"));
 	KUNIT_EXPECT_NOT_NULL(test, strstr(m->buf, "syncs=2\n"));
-	end(f, CPU_WRITE);
+}
+
+/* ... of a mapping with two kinds, and of a pair that H19 is about. */
+static void debugfs_shows_halves_and_stale_pairs(struct kunit *test)
+{
+	struct fanout *f = test->priv;
+	struct seq_file *m = open_debugfs(test);
+
+	add_mixed(f, SYNC_NONCOHERENT);
+	add_device(f, "gpu", SYNC_COHERENT, DMA_TO_DEVICE);
+	KUNIT_ASSERT_EQ(test, 0, m->op->show(m, NULL));
+	KUNIT_EXPECT_NOT_NULL(test, strstr(m->buf, "open for writing: no\n"));
+	KUNIT_EXPECT_NOT_NULL(test, strstr(m->buf, "CPU accesses: yes\n"));
+	KUNIT_EXPECT_NOT_NULL(test, strstr(m->buf, "dev kind=noncoherent+bounced "));
+	KUNIT_EXPECT_NOT_NULL(test, strstr(m->buf, "gpu kind=coherent "));
+}
+
+/* ... and whoever reads it can be interrupted, as long as the lock is taken. */
+static void debugfs_can_be_interrupted(struct kunit *test)
+{
+	struct fanout *f = test->priv;
+	struct seq_file *m = open_debugfs(test);
+
+	f->shim->hooks.dma_resv_lock_interruptible = no_lock;
+	KUNIT_EXPECT_EQ(test, -EINTR, m->op->show(m, NULL));
+	KUNIT_EXPECT_EQ(test, 0, m->count);
+}
+
+/* Processes. */
+
+/**
+ * struct process - a process of its own that writes when it is told to
+ * @worker: its thread
+ * @work: what it does next
+ * @dmabuf: the buffer
+ * @ends: it ends an access, instead of beginning one
+ */
+struct process {
+	struct kthread_worker *worker;
+	struct kthread_work work;
+	struct dma_buf *dmabuf;
+	bool ends;
+};
+
+static void process_work(struct kthread_work *work)
+{
+	struct process *process = container_of(work, struct process, work);
+
+	if (process->ends)
+		dma_buf_end_cpu_access(process->dmabuf, CPU_WRITE);
+	else
+		dma_buf_begin_cpu_access(process->dmabuf, CPU_WRITE);
+}
+
+KUNIT_DEFINE_ACTION_WRAPPER(stop_worker, kthread_destroy_worker,
+			    struct kthread_worker *);
+
+static void create_processes(struct kunit *test, struct process *process,
+			     unsigned int nr)
+{
+	struct fanout *f = test->priv;
+
+	for (; nr; nr--, process++) {
+		process->dmabuf = f->dmabuf;
+		kthread_init_work(&process->work, process_work);
+		process->worker = kthread_create_worker(0, "writer");
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, process->worker);
+		KUNIT_ASSERT_EQ(test, 0,
+				kunit_add_action_or_reset(test, stop_worker,
+							  process->worker));
+	}
+}
+
+static void begins(struct process *process)
+{
+	process->ends = false;
+	kthread_queue_work(process->worker, &process->work);
+	kthread_flush_work(&process->work);
+}
+
+static void ends(struct process *process)
+{
+	process->ends = true;
+	kthread_queue_work(process->worker, &process->work);
+	kthread_flush_work(&process->work);
+}
+
+static bool is_open(struct fanout *f)
+{
+	struct fanout_buffer *buffer = f->dmabuf->priv;
+	bool open;
+
+	dma_resv_lock(f->dmabuf->resv, NULL);
+	open = open_writes_any(&buffer->open_writes);
+	dma_resv_unlock(f->dmabuf->resv);
+	return open;
+}
+
+/*
+ * H15: a buffer is open until each access was ended, whoever began it and in
+ * whatever order.
+ */
+static void every_open_write_counts(struct kunit *test)
+{
+	static const unsigned int order[] = { 1, 5, 1, 0, 4, 3, 2 };
+	struct process process[6] = { };
+	struct fanout *f = test->priv;
+	unsigned int i;
+
+	create_processes(test, process, ARRAY_SIZE(process));
+	for (i = 0; i < ARRAY_SIZE(process); i++)
+		begins(&process[i]);
+	begins(&process[1]);
+	for (i = 0; i < ARRAY_SIZE(order); i++) {
+		KUNIT_EXPECT_TRUE_MSG(test, is_open(f), "after %u", i);
+		ends(&process[order[i]]);
+	}
+	KUNIT_EXPECT_FALSE(test, is_open(f));
+
+	/* One end more closes nothing that comes later. */
+	ends(&process[0]);
+	begins(&process[2]);
+	KUNIT_EXPECT_TRUE(test, is_open(f));
+	ends(&process[2]);
+	KUNIT_EXPECT_FALSE(test, is_open(f));
+}
+
+/* H15: an access may be ended by a process that began none. */
+static void anybody_may_end_an_open_write(struct kunit *test)
+{
+	struct process process[3] = { };
+	struct fanout *f = test->priv;
+
+	create_processes(test, process, ARRAY_SIZE(process));
+	begins(&process[0]);
+	begins(&process[1]);
+	ends(&process[0]);
+	KUNIT_EXPECT_TRUE(test, is_open(f));
+	ends(&process[2]);
+	KUNIT_EXPECT_FALSE(test, is_open(f));
+
+	/* ... nor has one open any more. */
+	begins(&process[1]);
+	ends(&process[0]);
+	KUNIT_EXPECT_FALSE(test, is_open(f));
+}
+
+static int begin_and_exit(void *dmabuf)
+{
+	dma_buf_begin_cpu_access(dmabuf, CPU_WRITE);
+	do_exit(0);
+}
+
+/* H15: ... nor need anybody have waited for the dead process. */
+static void open_write_dies_before_its_process_is_reaped(struct kunit *test)
+{
+	struct fanout *f = test->priv;
+	struct task_struct *task;
+	struct pid *pid;
+	pid_t nr;
+
+	/* Kernel threads ignore it, and have no zombies. */
+	kernel_sigaction(SIGCHLD, SIG_DFL);
+	nr = user_mode_thread(begin_and_exit, f->dmabuf, SIGCHLD);
+	KUNIT_ASSERT_GT(test, nr, 0);
+	pid = find_get_pid(nr);
+	task = get_pid_task(pid, PIDTYPE_TGID);
+	put_pid(pid);
+	KUNIT_ASSERT_NOT_NULL(test, task);
+	while (!READ_ONCE(task->exit_state))
+		msleep(20);
+	KUNIT_EXPECT_EQ(test, EXIT_ZOMBIE, READ_ONCE(task->exit_state));
+	KUNIT_EXPECT_FALSE(test, is_open(f));
+	put_task_struct(task);
+	kernel_wait(nr, NULL);
+	kernel_sigaction(SIGCHLD, SIG_IGN);
+}
+
+/* What else can go wrong. */
+
+static unsigned int locks_to_go;
+
+static int lock_that_often(struct dma_resv *resv, struct ww_acquire_ctx *ctx)
+{
+	return locks_to_go-- ? dma_resv_lock_interruptible(resv, ctx) : -EINTR;
+}
+
+/* H12: after the wait for the fences, the lock may be interrupted, too. */
+static void interrupted_after_the_fences_does_nothing(struct kunit *test)
+{
+	struct fanout *f = test->priv;
+	int (*lock)(struct dma_resv *resv, struct ww_acquire_ctx *ctx) =
+		f->shim->hooks.dma_resv_lock_interruptible;
+
+	add_device(f, "usb", SYNC_BOUNCED, DMA_FROM_DEVICE);
+	dma_fence_signal(&add_job(f, DMA_RESV_USAGE_WRITE)->fence);
+	stolen = 0;
+	f->shim->hooks.dma_resv_test_signaled = steal_once;
+	locks_to_go = 1;
+	f->shim->hooks.dma_resv_lock_interruptible = lock_that_often;
+	shim_mark(f->shim);
+	KUNIT_EXPECT_EQ(test, -ERESTARTSYS,
+			dma_buf_begin_cpu_access(f->dmabuf, CPU_WRITE));
+	f->shim->hooks.dma_resv_lock_interruptible = lock;
+	FAKE_EXPECT_SYNCS(test);
+	KUNIT_EXPECT_FALSE(test, is_open(f));
+}
+
+/*
+ * The plan of a new policy is made even by a read access for which there was
+ * nothing to do under the old one.
+ */
+static void idle_reads_follow_the_policy(struct kunit *test)
+{
+	struct fanout *f = test->priv;
+
+	add_device(f, "cam", SYNC_COHERENT, DMA_FROM_DEVICE);
+	fanout_sync_policy = SYNC_POLICY_MINIMAL;
+	begin(f, CPU_READ);
+	end(f, CPU_READ);
+	shim_mark(f->shim);
+	begin(f, CPU_READ);
+	end(f, CPU_READ);
+	KUNIT_EXPECT_EQ(test, f->shim->mark, f->shim->nr);
+
+	fanout_sync_policy = SYNC_POLICY_ALL;
+	begin(f, CPU_READ);
+	FAKE_EXPECT_SYNCS(test, "for_cpu cam BIDIRECTIONAL");
+	fanout_sync_policy = SYNC_POLICY_MINIMAL;
+	end(f, CPU_READ);
+	begin(f, CPU_READ);
+	FAKE_EXPECT_SYNCS(test);
+	fanout_sync_policy = SYNC_POLICY_ALL;
+	end(f, CPU_READ);
+	FAKE_EXPECT_SYNCS(test, "for_device cam BIDIRECTIONAL");
+}
+
+/* A mask that allows no address maps to nothing, as no mask does. */
+static void device_with_an_empty_mask_is_refused(struct kunit *test)
+{
+	struct fanout *f = test->priv;
+	struct fake_device *fake = fake_device_create(test, "cam",
+						      SYNC_COHERENT);
+	u64 mask = *fake->dev->dma_mask;
+
+	*fake->dev->dma_mask = 0;
+	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-EINVAL),
+			    dma_buf_attach(f->dmabuf, fake->dev));
+	*fake->dev->dma_mask = mask;
+}
+
+/* A map that gives no addresses is an error, although it is none to the core. */
+static void map_to_no_entries_is_an_error(struct kunit *test)
+{
+	struct fanout *f = test->priv;
+	struct importer *cam = attach(f, fake_device_create(test, "cam",
+							    SYNC_NONCOHERENT));
+
+	fake_device_no_mask(cam->fake);
+	shim_mark(f->shim);
+	KUNIT_EXPECT_EQ(test, -EINVAL, importer_map(cam, DMA_FROM_DEVICE));
+	KUNIT_EXPECT_EQ(test, 1, shim_count(f->shim, SHIM_DMA_MAP_SGTABLE));
+}
+
+/* H16: errors that no smaller entry can help are not tried again. */
+static void hopeless_maps_are_tried_once(struct kunit *test)
+{
+	static const int errors[] = { -EREMOTEIO, -EINVAL };
+	struct fanout *f = test->priv;
+	struct importer *usb;
+	unsigned int i;
+
+	usb = attach(f, fake_device_create(test, "usb", SYNC_BOUNCED));
+	for (i = 0; i < ARRAY_SIZE(errors); i++) {
+		usb->fake->fail_maps = 1;
+		usb->fake->fail_errno = errors[i];
+		KUNIT_EXPECT_EQ(test, errors[i],
+				importer_map(usb, DMA_FROM_DEVICE));
+		KUNIT_EXPECT_EQ(test, 0, usb->fake->fail_maps);
+	}
+	KUNIT_EXPECT_EQ(test, 0, importer_map(usb, DMA_FROM_DEVICE));
+}
+
+#define BLOCK_ORDER	4
+
+/* H16: entries end where the device's boundary is, wherever the memory lies. */
+static void entries_end_at_the_boundary(struct kunit *test)
+{
+	struct fanout *f = test->priv;
+	struct udmabuf_create_item item;
+	struct importer *cam;
+	struct memory *mem;
+
+	memory_block(test, BLOCK_ORDER);
+	/* All but one at each end: neither begins nor ends at a boundary. */
+	mem = memory_shmem(test, BIT(BLOCK_ORDER));
+	item = memory_item(mem, 1, BIT(BLOCK_ORDER) - 2);
+	f->dmabuf = memory_buffer(test, &item, 1);
+	cam = attach(f, fake_device_create(test, "cam", SYNC_COHERENT));
+	cam->fake->max_seg_size = UINT_MAX;
+	cam->fake->seg_boundary = 4 * PAGE_SIZE - 1;
+	KUNIT_ASSERT_EQ(test, 0, importer_map(cam, DMA_TO_DEVICE));
+	KUNIT_EXPECT_EQ(test, 4, cam->sgt->nents);
+	importer_unmap(cam);
+
+	/* Both limits. */
+	cam->fake->max_seg_size = 3 * PAGE_SIZE;
+	KUNIT_ASSERT_EQ(test, 0, importer_map(cam, DMA_TO_DEVICE));
+	KUNIT_EXPECT_EQ(test, 6, cam->sgt->nents);
+	importer_unmap(cam);
+	kunit_release_action(test, importer_detach, cam);
+	memory_put_buffer(test, f->dmabuf);
+}
+
+/* An importer that goes takes all its mappings along, and no one else's. */
+static void only_lost_mappings_are_dropped(struct kunit *test)
+{
+	struct fanout *f = test->priv;
+	long pins = memory_pins();
+	struct importer *cam;
+
+	f->dmabuf = export_pages(test, PAGES);
+	add_device(f, "gpu", SYNC_NONCOHERENT, DMA_FROM_DEVICE);
+	cam = add_device(f, "cam", SYNC_NONCOHERENT, DMA_FROM_DEVICE);
+	KUNIT_ASSERT_EQ(test, 0, importer_map(cam, DMA_TO_DEVICE));
+	cam->fake->may_leak = true;
+	cam->sgt = NULL;
+	kunit_release_action(test, importer_detach, cam);
+
+	shim_mark(f->shim);
+	begin(f, CPU_RW);
+	FAKE_EXPECT_SYNCS(test, "for_cpu gpu BIDIRECTIONAL");
+	end(f, CPU_RW);
+	FAKE_EXPECT_SYNCS(test, "for_device gpu BIDIRECTIONAL");
+	KUNIT_EXPECT_EQ(test, pins + PAGES, memory_pins());
 }
 
 static struct kunit_case fanout_test_cases[] = {
@@ -1484,6 +1840,18 @@ static struct kunit_case fanout_test_cases[] = {
 	KUNIT_CASE(memory_of_a_lost_mapping_is_kept),
 	KUNIT_CASE(every_step_is_traced),
 	KUNIT_CASE(debugfs_shows_the_peers),
+	KUNIT_CASE(debugfs_shows_halves_and_stale_pairs),
+	KUNIT_CASE(debugfs_can_be_interrupted),
+	KUNIT_CASE(every_open_write_counts),
+	KUNIT_CASE(anybody_may_end_an_open_write),
+	KUNIT_CASE(open_write_dies_before_its_process_is_reaped),
+	KUNIT_CASE(interrupted_after_the_fences_does_nothing),
+	KUNIT_CASE(idle_reads_follow_the_policy),
+	KUNIT_CASE(device_with_an_empty_mask_is_refused),
+	KUNIT_CASE(map_to_no_entries_is_an_error),
+	KUNIT_CASE(hopeless_maps_are_tried_once),
+	KUNIT_CASE(entries_end_at_the_boundary),
+	KUNIT_CASE(only_lost_mappings_are_dropped),
 	{ }
 };
 

@@ -37,6 +37,7 @@
 #include <linux/udmabuf.h>
 
 #include "../driver/bindings/bindings.h"
+#include "../driver/buffer.h"
 #include "memory.h"
 
 /* Low, so that 32-bit callers can have it. */
@@ -1173,6 +1174,73 @@ static void seals_of_hugetlbfs_files_count(struct kunit *test)
 				create(test, driver, NATIVE, 0, &item));
 }
 
+/* Read a module parameter of ours, or write it. */
+static ssize_t access_param(struct kunit *test, const char *name, char *value,
+			    size_t size, bool write)
+{
+	struct nodes *nodes = test->priv;
+	struct file *file;
+	loff_t pos = 0;
+	char path[64];
+	ssize_t ret;
+
+	snprintf(path, sizeof(path), "module/udmabuf_fanout/parameters/%s",
+		 name);
+	file = open_at(nodes->sysfs, path, write ? O_WRONLY : O_RDONLY);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	ret = write ? kernel_write(file, value, size, &pos) :
+		      kernel_read(file, value, size, &pos);
+	__fput_sync(file);
+	return ret;
+}
+
+/* The parameters that take a name take no other, and give it back. */
+static void parameters_take_their_names_only(struct kunit *test)
+{
+	static const struct {
+		const char *param;
+		const int *value;
+		const char *name[2];	/* the default last */
+		int is[2];
+	} params[] = {
+		{ "sync_policy", &fanout_sync_policy, { "all", "minimal" },
+		  { SYNC_POLICY_ALL, SYNC_POLICY_MINIMAL } },
+		{ "bounce_conflict", &fanout_bounce_conflict,
+		  { "allow", "refuse" },
+		  { BOUNCE_CONFLICT_ALLOW, BOUNCE_CONFLICT_REFUSE } },
+	};
+	char text[16], wrong[] = "some";
+	unsigned int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(params); i++) {
+		for (j = 0; j < 2; j++) {
+			/* As echo writes it. */
+			snprintf(text, sizeof(text), "%s\n",
+				 params[i].name[j]);
+			KUNIT_EXPECT_EQ(test, strlen(text),
+					access_param(test, params[i].param,
+						     text, strlen(text), true));
+			KUNIT_EXPECT_EQ(test, params[i].is[j],
+					*params[i].value);
+
+			KUNIT_EXPECT_EQ(test, -EINVAL,
+					access_param(test, params[i].param,
+						     wrong, strlen(wrong),
+						     true));
+			KUNIT_EXPECT_EQ(test, params[i].is[j],
+					*params[i].value);
+
+			memset(text, 0, sizeof(text));
+			KUNIT_EXPECT_EQ(test, strlen(params[i].name[j]) + 1,
+					access_param(test, params[i].param,
+						     text, sizeof(text) - 1,
+						     false));
+			KUNIT_EXPECT_STREQ(test, params[i].name[j],
+					   strim(text));
+		}
+	}
+}
+
 static struct kunit_case ioctl_cases[] = {
 	KUNIT_CASE_PARAM(errors_are_those_of_the_stock_driver, row_gen_params),
 	KUNIT_CASE(a_range_of_no_size_is_an_error),
@@ -1195,6 +1263,7 @@ static struct kunit_case ioctl_cases[] = {
 	KUNIT_CASE(racing_seal_cannot_slip_in),
 	KUNIT_CASE(a_seal_that_was_first_wins),
 	KUNIT_CASE(seals_of_hugetlbfs_files_count),
+	KUNIT_CASE(parameters_take_their_names_only),
 	{ }
 };
 

@@ -3,6 +3,7 @@
  * Memory for suites. A kernel thread's last fput() is deferred, so files are
  * put with __fput_sync(), and what the driver puts itself is waited for.
  */
+#include <kunit/static_stub.h>
 #include <kunit/test.h>
 #include <linux/delay.h>
 #include <linux/dma-buf.h>
@@ -20,6 +21,7 @@
 #include <linux/shmem_fs.h>
 #include <linux/vmstat.h>
 
+#include "../driver/bindings/bindings.h"
 #include "../driver/buffer.h"
 #include "memory.h"
 
@@ -295,6 +297,66 @@ void memory_drop(struct kunit *test, struct memory *mem)
 {
 	kunit_release_action(test, put_fd, (void *)(long)mem->fd);
 	kunit_release_action(test, put_file, mem->file);
+}
+
+static struct page *block;
+
+static long pin_block(struct file *memfd, loff_t start, loff_t end,
+		      struct folio **folios, unsigned int max_folios,
+		      unsigned long *offset)
+{
+	u32 i, nr = (end + 1 - start) >> PAGE_SHIFT;
+
+	*offset = 0;
+	for (i = 0; i < nr; i++)
+		folios[i] = page_folio(block + (start >> PAGE_SHIFT) + i);
+	return nr;
+}
+
+static void unpin_block(struct folio *folio)
+{
+}
+
+struct free_block {
+	struct page *pages;
+	unsigned int order;
+};
+
+static void free_block(void *data)
+{
+	struct free_block *free = data;
+	u32 i;
+
+	for (i = 0; i < BIT(free->order); i++)
+		__free_page(free->pages + i);
+}
+
+/**
+ * memory_block() - have pages that lie side by side pinned instead of a memfd's
+ * @test: the test
+ * @order: how many, as a power of two; at least as many as the memfd has
+ *
+ * Where a memfd's pages lie is luck. Page n of any memfd that the driver pins in
+ * this test is page n of the block; put the buffers before the test ends.
+ *
+ * Return: the first page frame.
+ */
+unsigned long memory_block(struct kunit *test, unsigned int order)
+{
+	struct free_block *free = kunit_kzalloc(test, sizeof(*free),
+						GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, free);
+	block = alloc_pages(GFP_KERNEL | __GFP_ZERO, order);
+	KUNIT_ASSERT_NOT_NULL(test, block);
+	split_page(block, order);
+	free->pages = block;
+	free->order = order;
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, free_block, free));
+	kunit_activate_static_stub(test, bindings_memfd_pin_folios, pin_block);
+	kunit_activate_static_stub(test, bindings_unpin_folio, unpin_block);
+	return page_to_pfn(block);
 }
 
 /**

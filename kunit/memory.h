@@ -50,6 +50,8 @@ u64 memory_get(struct memory *mem, u32 page);
 unsigned long memory_pfn(struct memory *mem, u32 page);
 void memory_drop(struct kunit *test, struct memory *mem);
 
+unsigned long memory_block(struct kunit *test, unsigned int order);
+
 struct dma_buf *memory_buffer(struct kunit *test,
 			      const struct udmabuf_create_item *items,
 			      u32 nr_items);

@@ -369,38 +369,8 @@ static void a_fault_past_the_end_is_sigbus(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, memory_pfn(mem, 4), mapped_pfn(4, NULL));
 }
 
-/*
- * Pages that lie side by side in memory, which a memfd's may or may not do. They
- * are the test's; the driver only believes that it pinned them.
- */
 #define BLOCK_ORDER	7
 #define BLOCK_PAGES	BIT(BLOCK_ORDER)
-
-static struct page *block;
-
-static long pin_block(struct file *memfd, loff_t start, loff_t end,
-		      struct folio **folios, unsigned int max_folios,
-		      unsigned long *offset)
-{
-	u32 i, nr = (end + 1 - start) >> PAGE_SHIFT;
-
-	*offset = 0;
-	for (i = 0; i < nr; i++)
-		folios[i] = page_folio(block + (start >> PAGE_SHIFT) + i);
-	return nr;
-}
-
-static void unpin_block(struct folio *folio)
-{
-}
-
-static void free_block(void *pages)
-{
-	u32 i;
-
-	for (i = 0; i < BLOCK_PAGES; i++)
-		__free_page((struct page *)pages + i);
-}
 
 /*
  * A fault brings pages around it, so that not each of them faults: from other
@@ -415,16 +385,8 @@ static void a_fault_brings_the_right_neighbours(struct kunit *test)
 	struct udmabuf_create_item items[ARRAY_SIZE(range)];
 	u32 i, page, other, nr = 0, mapped, most = 0, total;
 	struct memory *mem = memory_shmem(test, BLOCK_PAGES);
+	unsigned long first = memory_block(test, BLOCK_ORDER), pfn;
 	struct dma_buf *dmabuf;
-	unsigned long pfn;
-
-	block = alloc_pages(GFP_KERNEL | __GFP_ZERO, BLOCK_ORDER);
-	KUNIT_ASSERT_NOT_NULL(test, block);
-	split_page(block, BLOCK_ORDER);
-	KUNIT_ASSERT_EQ(test, 0,
-			kunit_add_action_or_reset(test, free_block, block));
-	kunit_activate_static_stub(test, bindings_memfd_pin_folios, pin_block);
-	kunit_activate_static_stub(test, bindings_unpin_folio, unpin_block);
 
 	for (i = 0; i < ARRAY_SIZE(range); i++) {
 		items[i] = memory_item(mem, range[i][0], range[i][1]);
@@ -447,8 +409,8 @@ static void a_fault_brings_the_right_neighbours(struct kunit *test)
 			mapped++;
 			i = extent_of[other + 1];
 			KUNIT_ASSERT_EQ_MSG(test, pfn,
-					    page_to_pfn(block) + range[i][0] +
-					    other + 1 - first_of[i],
+					    first + range[i][0] + other + 1 -
+					    first_of[i],
 					    "page %u came with page %u", other,
 					    page);
 		}
@@ -649,6 +611,14 @@ static void do_mmap_to_read(struct kunit *test, struct dma_buf *dmabuf)
 	KUNIT_EXPECT_EQ(test, 0, vm_munmap(USER_ADDR, PAGE_SIZE));
 }
 
+/* ... unless the file is not open for writing, as an importer's may be. */
+static void do_mmap_only_to_read(struct kunit *test, struct dma_buf *dmabuf)
+{
+	dmabuf->file->f_mode &= ~FMODE_WRITE;
+	do_mmap_to_read(test, dmabuf);
+	dmabuf->file->f_mode |= FMODE_WRITE;
+}
+
 static void do_vmap(struct kunit *test, struct dma_buf *dmabuf)
 {
 	struct iosys_map map;
@@ -708,6 +678,7 @@ static const struct use uses[] = {
 	{ "nothing", do_nothing, false },
 	{ "mmap, written", do_mmap_and_write, true },
 	{ "mmap to read", do_mmap_to_read, true },
+	{ "mmap never to write", do_mmap_only_to_read, false },
 	{ "vmap", do_vmap, true },
 	{ "CPU access to read", do_cpu_read, false },
 	{ "CPU access to write", do_cpu_write, true },
@@ -748,6 +719,30 @@ static void release_dirties_what_may_be_written(struct kunit *test)
 	}
 }
 
+/* A fault brings no neighbours past the end, even if the mapping had them. */
+static void no_neighbours_past_the_end(struct kunit *test)
+{
+	struct memory *mem = memory_shmem(test, 5);
+	struct udmabuf_create_item item = memory_item(mem, 0, 5);
+	struct mm_struct *mm = current->mm;
+	struct dma_buf *dmabuf;
+	u32 i;
+
+	dmabuf = memory_buffer(test, &item, 1);
+	map(test, dmabuf, USER_ADDR, 0, 5);
+	/* The core would not let a mapping begin at page 2. */
+	mmap_write_lock(mm);
+	vma_lookup(mm, USER_ADDR)->vm_pgoff = 2;
+	mmap_write_unlock(mm);
+	expect_fault(test, VM_FAULT_NOPAGE, 1, 3, 0);
+	for (i = 0; i < 5; i++)
+		KUNIT_EXPECT_EQ(test, i < 3 ? memory_pfn(mem, 2 + i) : 0,
+				mapped_pfn(i, NULL));
+	mmap_write_lock(mm);
+	vma_lookup(mm, USER_ADDR)->vm_pgoff = 0;
+	mmap_write_unlock(mm);
+}
+
 static struct kunit_case mmap_cases[] = {
 	KUNIT_CASE(private_mappings_are_refused),
 	KUNIT_CASE(every_page_is_the_right_one),
@@ -762,6 +757,7 @@ static struct kunit_case mmap_cases[] = {
 	KUNIT_CASE(vmap_shows_every_page),
 	KUNIT_CASE(vmap_shows_every_page_of_large_folios),
 	KUNIT_CASE_PARAM(release_dirties_what_may_be_written, use_gen_params),
+	KUNIT_CASE(no_neighbours_past_the_end),
 	{ }
 };
 
