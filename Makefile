@@ -24,6 +24,8 @@ help:
 	@echo 'make hostile         random calls against a model, then every fault each'
 	@echo '                     call can have, in the debug UML kernel'
 	@echo '     SECONDS=60 SEED=1   ... for so long, from this seed'
+	@echo 'make coverage        which lines and branches of the driver the suites'
+	@echo '                     reach, under UML and x86_64: build/coverage/'
 	@echo 'make check           checkpatch, kernel-doc, sparse, bindings, types'
 	@echo 'make model           judge the sync plan by every history, ten minutes'
 	@echo '     ARGS=...        ... for build/model/model, see its --help'
@@ -37,8 +39,8 @@ help:
 	@echo 'KTREE=/path/to/linux with any of them: use this kernel tree, which'
 	@echo 'is not changed, instead of the newest linux-source-6.12.'
 
-.PHONY: test tree check bindings bindings-check
-test tree check bindings bindings-check: python
+.PHONY: test tree check coverage bindings bindings-check
+test tree check coverage bindings bindings-check: python
 	@$(FANOUT) $@ $(TREE)
 
 .PHONY: kunit

@@ -4,7 +4,7 @@
 import argparse
 import sys
 
-from fanout import check, kunit, module, tree
+from fanout import check, coverage, kunit, module, tree
 from fanout.host import (BUILD, KERNEL_BUILD, PYTHON_CHECKS, Failure, Totals,
                          colour, require)
 
@@ -29,6 +29,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
                         help="with KASAN, lockdep and DMA API debugging")
     suites.add_argument("--filter", default="", metavar="GLOB",
                         help="suites or tests to run, as kunit.py takes it")
+    add("coverage", "what the suites reach of the driver, counted by gcov")
     add("check", "checkpatch, kernel-doc, sparse, bindings, types")
     add("bindings", "generate the bindings from the kernel tree")
     add("bindings-check", "fail if the bindings are not what the tree gives")
@@ -52,6 +53,8 @@ def perform(options: argparse.Namespace) -> Totals:
     if options.command == "kunit":
         return kunit.run_suites(
             options.arch, "debug" if options.debug else "", options.filter)
+    if options.command == "coverage":
+        return coverage.coverage()
     if options.command == "check":
         return check.check_all()
     if options.command == "bindings-check":

@@ -31,6 +31,7 @@ EXCUSED = (
      "a history is words, and may repeat one"),
     ("kunit/race_test.c", ("YIELD",),
      "where there is one CPU, threads take turns by it"),
+    ("kunit/coverage.c", ("AVOID_EXTERNS",), "the linker defines them"),
     ("tools/rig/guest/edu_importer.c",
      ("LINUX_VERSION_CODE", "CONSTANT_COMPARISON"),
      "one source for 6.12 and later"),

@@ -46,13 +46,15 @@ MACHINES = {
 def command(verb: str, arch: str, variant: str = "") -> list[str | Path]:
     """The kunit.py line for @verb, as far as all verbs have it in common.
 
-    @variant names one of kunit/*.kunitconfig, which is added to the
-    architecture's configuration.
+    @variant names what is added to the architecture's configuration, from
+    kunit/VARIANT.kunitconfig and, if there is one, VARIANT-ARCH.kunitconfig.
     """
     machine = MACHINES[arch]
     configs = [machine.config]
     if variant:
         configs.append(REPO / f"kunit/{variant}.kunitconfig")
+        ours = REPO / f"kunit/{variant}-{arch}.kunitconfig"
+        configs += [ours] if ours.is_file() else []
     return [sys.executable, FARM / "tools/testing/kunit/kunit.py", verb,
             f"--build_dir={build_folder(arch, variant)}",
             *(f"--kunitconfig={config}" for config in configs),

@@ -23,6 +23,14 @@ FARM = BUILD / "linux"
 PACKAGE = "linux-source-6.12"
 JOINT = "drivers/dma-buf/udmabuf-fanout"
 
+# Where a kernel is an ordinary program, libc would call gcov's constructors
+# before printk() works: kunit/coverage.c does without them.
+_JOINT_MAKEFILE = b"""\
+obj-y += driver/ kunit/ importer/
+subdir-ccflags-$(if $(CONFIG_GCOV_KERNEL),$(CONFIG_UML)) += \\
+	-fprofile-info-section=fanout_gcov
+"""
+
 
 @dataclass(frozen=True)
 class KernelTree:
@@ -183,7 +191,7 @@ def farm_layout(source: Path, repo: Path) -> dict[str, Path | bytes]:
         f"{JOINT}/Kconfig": f'source "{JOINT}/driver/Kconfig"\n'
                             f'source "{JOINT}/kunit/Kconfig"\n'
                             f'source "{JOINT}/importer/Kconfig"\n'.encode(),
-        f"{JOINT}/Makefile": b"obj-y += driver/ kunit/ importer/\n",
+        f"{JOINT}/Makefile": _JOINT_MAKEFILE,
         f"{JOINT}/driver": repo / "driver",
         f"{JOINT}/kunit": repo / "kunit",
         f"{JOINT}/importer": repo / "tools/rig/guest",
