@@ -10,14 +10,12 @@
  */
 #include <kunit/test.h>
 #include <linux/completion.h>
-#include <linux/debugfs.h>
 #include <linux/delay.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-fence.h>
 #include <linux/dma-resv.h>
 #include <linux/fs.h>
 #include <linux/kthread.h>
-#include <linux/mount.h>
 #include <linux/pid.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
@@ -30,6 +28,7 @@
 #include "../driver/buffer.h"
 #include "../driver/trace.h"
 #include "fake_device.h"
+#include "files.h"
 #include "memory.h"
 #include "shim.h"
 
@@ -1257,19 +1256,6 @@ static void interrupted_lock_does_nothing(struct kunit *test)
 
 /* The same, judged by DMA API debugging. */
 
-static u32 *debugfs_value(struct kunit *test, const char *name)
-{
-	struct dentry *dir = debugfs_lookup("dma-api", NULL);
-	struct dentry *file = dir ? debugfs_lookup(name, dir) : NULL;
-	u32 *value = file ? d_inode(file)->i_private : NULL;
-
-	dput(file);
-	dput(dir);
-	if (!value)
-		kunit_skip(test, "needs CONFIG_DMA_API_DEBUG");
-	return value;
-}
-
 /*
  * H7: recorded, and then for real: DMA API debugging finds no fault with any
  * map, sync or unmap, of all kinds that can be had without a slot, under both
@@ -1283,14 +1269,17 @@ static void dma_api_debugging_finds_nothing(struct kunit *test)
 	static const enum dma_data_direction dirs[] = {
 		DMA_TO_DEVICE, DMA_FROM_DEVICE, DMA_BIDIRECTIONAL
 	};
-	u32 *errors = debugfs_value(test, "error_count");
-	bool *disabled = (bool *)debugfs_value(test, "disabled");
+	u32 *errors = files_debugfs_value("dma-api", "error_count");
+	bool *disabled = files_debugfs_value("dma-api", "disabled");
 	struct fanout *f = test->priv;
 	struct importer *one, *two;
 	unsigned int i, syncs = 0;
 	struct fake_device *a, *b;
-	u32 before = *errors;
+	u32 before;
 
+	if (!errors || !disabled)
+		kunit_skip(test, "needs CONFIG_DMA_API_DEBUG");
+	before = *errors;
 	KUNIT_ASSERT_FALSE(test, *disabled);
 	fanout_bounce_conflict = BOUNCE_CONFLICT_ALLOW;
 	for (i = 0; i < 2 * 9 * 9; i++) {
@@ -1402,11 +1391,6 @@ static void every_step_is_traced(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, SYNC_UNMAP, seen->event[3]);
 }
 
-static void unmount(void *mnt)
-{
-	kern_unmount(mnt);
-}
-
 static void close_file(void *file)
 {
 	__fput_sync(file);
@@ -1417,18 +1401,12 @@ static struct seq_file *open_debugfs(struct kunit *test)
 {
 	struct fanout *f = test->priv;
 	struct fanout_buffer *buffer = f->dmabuf->priv;
-	struct vfsmount *mnt;
 	struct seq_file *m;
 	struct file *file;
 	char name[32];
 
-	if (!IS_ENABLED(CONFIG_DEBUG_FS))
-		kunit_skip(test, "needs CONFIG_DEBUG_FS");
-	mnt = kern_mount(get_fs_type("debugfs"));
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, mnt);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, unmount, mnt));
 	snprintf(name, sizeof(name), "%pd", buffer->debugfs);
-	file = file_open_root_mnt(mnt, name, O_RDONLY, 0);
+	file = files_open(files_mount(test, "debugfs"), name, O_RDONLY);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, close_file, file));

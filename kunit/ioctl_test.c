@@ -25,7 +25,6 @@
 #include <linux/memfd.h>
 #include <linux/mman.h>
 #include <linux/mm.h>
-#include <linux/mount.h>
 #include <linux/ramfs.h>
 #include <linux/resource.h>
 #include <linux/rwsem.h>
@@ -38,6 +37,7 @@
 
 #include "../driver/bindings/bindings.h"
 #include "../driver/buffer.h"
+#include "files.h"
 #include "memory.h"
 
 /* Low, so that 32-bit callers can have it. */
@@ -71,41 +71,6 @@ struct nodes {
 };
 
 KUNIT_DEFINE_ACTION_WRAPPER(put_file, __fput_sync, struct file *);
-KUNIT_DEFINE_ACTION_WRAPPER(unmount, kern_unmount, struct vfsmount *);
-
-static struct vfsmount *mount_of(struct kunit *test, const char *name)
-{
-	struct file_system_type *type = get_fs_type(name);
-	struct vfsmount *mnt;
-
-	if (!type)
-		kunit_skip(test, "no %s in this kernel", name);
-	mnt = kern_mount(type);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, mnt);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, unmount, mnt));
-	return mnt;
-}
-
-static struct file *open_at(struct vfsmount *mnt, const char *name, int flags)
-{
-	struct path root = { .mnt = mnt, .dentry = mnt->mnt_root };
-
-	return file_open_root(&root, name, flags, 0);
-}
-
-static int count_file(const void *count, struct file *file, unsigned int fd)
-{
-	++*(unsigned int *)count;
-	return 0;
-}
-
-static unsigned int count_descriptors(void)
-{
-	unsigned int count = 0;
-
-	iterate_fd(current->files, 0, count_file, &count);
-	return count;
-}
 
 static unsigned int descriptors_before;
 
@@ -113,7 +78,7 @@ static void check_descriptors(void *context)
 {
 	struct kunit *test = context;
 
-	KUNIT_EXPECT_EQ_MSG(test, count_descriptors(), descriptors_before,
+	KUNIT_EXPECT_EQ_MSG(test, files_descriptors(), descriptors_before,
 			    "a descriptor was left behind");
 }
 
@@ -124,7 +89,7 @@ static int init(struct kunit *test)
 	enum driver i;
 
 	memory_watch_pins(test);
-	descriptors_before = count_descriptors();
+	descriptors_before = files_descriptors();
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, check_descriptors,
 						  test));
@@ -132,10 +97,10 @@ static int init(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, nodes);
 	test->priv = nodes;
 
-	nodes->sysfs = mount_of(test, "sysfs");
-	dev = mount_of(test, "devtmpfs");
+	nodes->sysfs = files_mount(test, "sysfs");
+	dev = files_mount(test, "devtmpfs");
 	for (i = 0; i < NR_DRIVERS; i++) {
-		nodes->file[i] = open_at(dev, drivers[i].node, O_RDWR);
+		nodes->file[i] = files_open(dev, drivers[i].node, O_RDWR);
 		if (i == STOCK && IS_ERR(nodes->file[i]))
 			kunit_skip(test, "no stock driver to compare with: set CONFIG_UDMABUF");
 		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, nodes->file[i]);
@@ -155,7 +120,7 @@ static int init(struct kunit *test)
 static ssize_t write_at(struct kunit *test, struct vfsmount *mnt,
 			const char *name, const char *value)
 {
-	struct file *file = open_at(mnt, name, O_WRONLY);
+	struct file *file = files_open(mnt, name, O_WRONLY);
 	loff_t pos = 0;
 	ssize_t ret;
 
@@ -386,9 +351,9 @@ static int descriptor(struct kunit *test, enum whose whose)
 				      0)->fd;
 	case PLAIN_FILE:
 		mem = memory_of_file(test,
-				     open_at(nodes->sysfs,
-					     "module/udmabuf_fanout/parameters/list_limit",
-					     O_RDWR), 1);
+				     files_open(nodes->sysfs,
+						"module/udmabuf_fanout/parameters/list_limit",
+						O_RDWR), 1);
 		return mem->fd;
 	case UNSEALED:
 		return sealed(test, 0)->fd;
@@ -977,7 +942,7 @@ static void remove_cgroup(void *context)
 /* A cgroup with a memory limit; it is gone when the test ends. */
 static struct mem_cgroup *memory_cgroup(struct kunit *test, const char *limit)
 {
-	struct vfsmount *mnt = mount_of(test, "cgroup2");
+	struct vfsmount *mnt = files_mount(test, "cgroup2");
 	struct inode *dir = d_inode(mnt->mnt_root);
 	struct cgroup_subsys_state *css;
 	struct dentry *dentry;
@@ -992,7 +957,7 @@ static struct mem_cgroup *memory_cgroup(struct kunit *test, const char *limit)
 	dir->i_op->mkdir(&nop_mnt_idmap, dir, dentry, 0755);
 	inode_unlock(dir);
 	dput(dentry);
-	file = open_at(mnt, "fanout", O_RDONLY | O_DIRECTORY);
+	file = files_open(mnt, "fanout", O_RDONLY | O_DIRECTORY);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, put_file, file));
@@ -1186,7 +1151,7 @@ static ssize_t access_param(struct kunit *test, const char *name, char *value,
 
 	snprintf(path, sizeof(path), "module/udmabuf_fanout/parameters/%s",
 		 name);
-	file = open_at(nodes->sysfs, path, write ? O_WRONLY : O_RDONLY);
+	file = files_open(nodes->sysfs, path, write ? O_WRONLY : O_RDONLY);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
 	ret = write ? kernel_write(file, value, size, &pos) :
 		      kernel_read(file, value, size, &pos);
