@@ -541,6 +541,7 @@ static int check_conflict(struct fanout_buffer *buffer,
 			  const struct sync_peer *part)
 {
 	unsigned int other, i;
+	int ret;
 
 	if (READ_ONCE(fanout_bounce_conflict) == BOUNCE_CONFLICT_ALLOW)
 		return 0;
@@ -556,8 +557,12 @@ static int check_conflict(struct fanout_buffer *buffer,
 	/* A page that stands twice has two slots. */
 	for (i = 0; i < mapping->nr_kinds; i++) {
 		if (part[i].kind <= SYNC_NONCOHERENT ||
-		    mapping->dir == DMA_TO_DEVICE ||
-		    !extents_overlap(&buffer->mem))
+		    mapping->dir == DMA_TO_DEVICE)
+			continue;
+		ret = extents_overlap(&buffer->mem);
+		if (ret < 0)
+			return ret;
+		if (!ret)
 			continue;
 		pr_warn_ratelimited("refused to map for %s: it writes and is bounced, and a page stands twice in the buffer\n",
 				    dev_name(mapping->dev));

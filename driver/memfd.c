@@ -369,21 +369,21 @@ static int compare_pfn(const void *a, const void *b)
  * @mem: the extents
  *
  * Context: process context; may sleep.
- * Return: true if one does, or if there is no memory to find out.
+ * Return: 1 if one does, 0 if none does; -ENOMEM.
  */
-bool extents_overlap(const struct extents *mem)
+int extents_overlap(const struct extents *mem)
 {
 	struct extent *sorted __free(kvfree) = NULL;
 	u32 i;
 
 	sorted = kvmalloc_array(mem->nr, sizeof(*sorted), GFP_KERNEL);
 	if (!sorted)
-		return true;
+		return -ENOMEM;
 	memcpy(sorted, mem->extent, array_size(mem->nr, sizeof(*sorted)));
 	sort(sorted, mem->nr, sizeof(*sorted), compare_pfn, NULL);
 
 	for (i = 1; i < mem->nr; i++)
 		if (sorted[i - 1].pfn + sorted[i - 1].nr_pages > sorted[i].pfn)
-			return true;
-	return false;
+			return 1;
+	return 0;
 }

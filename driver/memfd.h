@@ -52,6 +52,6 @@ int extents_pin(struct extents *mem, const struct udmabuf_create_item *items,
 		u32 nr_items, u64 max_pages);
 void extents_unpin(struct extents *mem, bool dirty);
 const struct extent *extents_find(const struct extents *mem, pgoff_t pgoff);
-bool extents_overlap(const struct extents *mem);
+int extents_overlap(const struct extents *mem);
 
 #endif /* UDMABUF_FANOUT_MEMFD_H */
