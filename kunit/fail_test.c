@@ -1,0 +1,1317 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Every allocation fails once. Each call of the driver is made without a fault,
+ * then again and again while its first, second, third ... allocation fails,
+ * until one gets by without that many; then all of it a second time, where what
+ * comes after the failed allocation fails as well, for kvmalloc() has a second
+ * try. What lib/fault-inject.c counts as one are slab objects, pages, and copies
+ * from and to user memory. After each fault the call has succeeded or given an
+ * errno of its row, all that can be counted is what it was before, and the same
+ * call succeeds. A row must have had the least number of faults that follows
+ * from the source, so that faults which hit nothing fail the test.
+ *
+ * Would miss: two faults with a success between them; faults in what a device's
+ * own DMA layer allocates (the devices are fakes); the start of the module,
+ * which is long over; memory left behind that is neither pinned nor came from
+ * kmalloc().
+ */
+#include <kunit/test.h>
+#include <linux/completion.h>
+#include <linux/debugfs.h>
+#include <linux/dma-buf.h>
+#include <linux/dma-fence.h>
+#include <linux/dma-resv.h>
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/iosys-map.h>
+#include <linux/kthread.h>
+#include <linux/mman.h>
+#include <linux/mm.h>
+#include <linux/rcupdate.h>
+#include <linux/resource.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/shmem_fs.h>
+#include <linux/sizes.h>
+#include <linux/tracepoint.h>
+#include <linux/uaccess.h>
+#include <linux/udmabuf.h>
+#include <trace/events/kmem.h>
+#include <uapi/linux/dma-buf.h>
+
+#include "../driver/buffer.h"
+#include "fake_device.h"
+#include "files.h"
+#include "memory.h"
+
+/* Arguments, and where buffers are mapped: no page table is for both. */
+#define USER_ADDR	0x20000000UL
+#define USER_SIZE	SZ_64K
+#define MAP_ADDR	0x60000000UL
+
+/* A buffer's pages; where a row says so, more than kmalloc() alone can list. */
+#define PAGES		8
+#define MANY_PAGES	600
+
+/* More faults than any call has. */
+#define MAX_FAULTS	2000
+
+/* Faults. */
+
+static const char * const attrs[] = {
+	"failslab", "fail_page_alloc", "fail_usercopy"
+};
+
+/*
+ * Allocations of any size fail, those that may sleep, too; after the one that
+ * current->fail_nth counts out, all others of a task that asks for it
+ * (current->make_it_fail); and nothing is printed. Set in this order, and undone
+ * in the opposite one, nobody else's ever fail.
+ */
+static const struct {
+	const char *file;
+	size_t size;
+	int value;
+} settings[] = {
+	{ "task-filter", sizeof(bool), true },
+	{ "verbose", sizeof(unsigned long), 0 },
+	{ "min-order", sizeof(u32), 0 },
+	{ "ignore-gfp-highmem", sizeof(bool), false },
+	{ "ignore-gfp-wait", sizeof(bool), false },
+	{ "times", sizeof(atomic_t), -1 },
+	{ "probability", sizeof(unsigned long), 100 },
+};
+
+static u64 saved[ARRAY_SIZE(attrs)][ARRAY_SIZE(settings)];
+
+static void set(void *value, size_t size, u64 to)
+{
+	if (size == sizeof(bool))
+		*(bool *)value = to;
+	else if (size == sizeof(u32))
+		*(u32 *)value = to;
+	else
+		*(u64 *)value = to;
+}
+
+static u64 get(const void *value, size_t size)
+{
+	if (size == sizeof(bool))
+		return *(const bool *)value;
+	return size == sizeof(u32) ? *(const u32 *)value : *(const u64 *)value;
+}
+
+static void restore_settings(void *unused)
+{
+	unsigned int attr, i;
+	void *value;
+
+	for (attr = 0; attr < ARRAY_SIZE(attrs); attr++) {
+		for (i = ARRAY_SIZE(settings); i--;) {
+			value = files_debugfs_value(attrs[attr],
+						    settings[i].file);
+			if (value)
+				set(value, settings[i].size, saved[attr][i]);
+		}
+	}
+}
+
+static void change_settings(struct kunit *test)
+{
+	unsigned int attr, i;
+	void *value;
+
+	for (attr = 0; attr < ARRAY_SIZE(attrs); attr++) {
+		for (i = 0; i < ARRAY_SIZE(settings); i++) {
+			value = files_debugfs_value(attrs[attr],
+						    settings[i].file);
+			if (!value)
+				continue;
+			saved[attr][i] = get(value, settings[i].size);
+			set(value, settings[i].size, settings[i].value);
+		}
+	}
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, restore_settings,
+						  NULL));
+}
+
+#if defined(CONFIG_FAILSLAB) && defined(CONFIG_FAIL_PAGE_ALLOC) &&	\
+	defined(CONFIG_FAULT_INJECTION_USERCOPY) &&			\
+	defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
+#define CAN_FAIL	1
+
+/* From now on the @nth allocation of this thread fails, or all from it on. */
+static void arm(unsigned int nth, bool all)
+{
+	current->make_it_fail = nth && all;
+	current->fail_nth = nth;
+}
+
+/* Tell whether the fault was consumed. */
+static bool disarm(void)
+{
+	bool consumed = !current->fail_nth;
+
+	current->fail_nth = 0;
+	current->make_it_fail = 0;
+	return consumed;
+}
+#else
+#define CAN_FAIL	0
+
+static void arm(unsigned int nth, bool all)
+{
+}
+
+static bool disarm(void)
+{
+	return false;
+}
+#endif
+
+/* Memory that kmalloc() gave the test's thread, and kfree() has not got back. */
+
+#define MAX_KEPT	4096
+
+/**
+ * struct ledger - what is allocated
+ * @task: whose allocations count, or NULL; they may be freed by anybody
+ * @lock: of all that follows
+ * @nth: the fault that is on, for the message
+ * @nr: how many @kept there are
+ * @lost: there were more
+ * @kept: the allocations, in no order
+ */
+struct ledger {
+	struct task_struct *task;
+	raw_spinlock_t lock; /* see above */
+	unsigned int nth;
+	unsigned int nr;
+	bool lost;
+	struct {
+		const void *ptr;
+		unsigned long site;
+		unsigned int nth;
+	} kept[MAX_KEPT];
+};
+
+static void strike(struct ledger *ledger, const void *ptr)
+{
+	unsigned int i = ledger->nr;
+
+	while (i--) {
+		if (ledger->kept[i].ptr == ptr) {
+			ledger->kept[i] = ledger->kept[--ledger->nr];
+			return;
+		}
+	}
+}
+
+static void see_kmalloc(void *data, unsigned long site, const void *ptr,
+			size_t bytes_req, size_t bytes_alloc, gfp_t gfp,
+			int node)
+{
+	struct ledger *ledger = data;
+	unsigned long flags;
+
+	if (!ptr || !in_task() || current != ledger->task)
+		return;
+	raw_spin_lock_irqsave(&ledger->lock, flags);
+	strike(ledger, ptr);
+	if (ledger->nr < MAX_KEPT) {
+		ledger->kept[ledger->nr].ptr = ptr;
+		ledger->kept[ledger->nr].site = site;
+		ledger->kept[ledger->nr++].nth = ledger->nth;
+	} else {
+		ledger->lost = true;
+	}
+	raw_spin_unlock_irqrestore(&ledger->lock, flags);
+}
+
+static void see_kfree(void *data, unsigned long site, const void *ptr)
+{
+	struct ledger *ledger = data;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&ledger->lock, flags);
+	strike(ledger, ptr);
+	raw_spin_unlock_irqrestore(&ledger->lock, flags);
+}
+
+static void stop_ledger(void *ledger)
+{
+	unregister_trace_kmalloc(see_kmalloc, ledger);
+	unregister_trace_kfree(see_kfree, ledger);
+	tracepoint_synchronize_unregister();
+}
+
+static struct ledger *open_ledger(struct kunit *test)
+{
+	struct ledger *ledger;
+
+	ledger = kunit_kzalloc(test, sizeof(*ledger), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, ledger);
+	raw_spin_lock_init(&ledger->lock);
+	KUNIT_ASSERT_EQ(test, 0, register_trace_kfree(see_kfree, ledger));
+	KUNIT_ASSERT_EQ(test, 0, register_trace_kmalloc(see_kmalloc, ledger));
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, stop_ledger, ledger));
+	return ledger;
+}
+
+static void close_ledger(struct kunit *test, struct ledger *ledger)
+{
+	unsigned int i;
+
+	flush_delayed_fput();
+	rcu_barrier();
+	kunit_release_action(test, stop_ledger, ledger);
+
+	KUNIT_EXPECT_FALSE(test, ledger->lost);
+	for (i = 0; i < min(ledger->nr, 5); i++)
+		KUNIT_FAIL(test, "of fault %u, never freed: what %pS allocated",
+			   ledger->kept[i].nth, (void *)ledger->kept[i].site);
+	if (ledger->nr > 5)
+		KUNIT_FAIL(test, "... and %u more", ledger->nr - 5);
+}
+
+/* What is swept. */
+
+struct stage;
+
+/**
+ * struct step - something that is made, and how it goes away again
+ * @make: makes it
+ * @unmake: undoes that; NULL for nothing
+ *
+ * Either may be called with faults, so neither expects or asserts anything.
+ * They return an errno, or what the call did that succeeded.
+ */
+struct step {
+	long (*make)(struct stage *s);
+	long (*unmake)(struct stage *s);
+};
+
+/* What a row's buffer is made of. */
+enum memory_of {
+	FEW_PAGES,
+	TWO_ITEMS,
+	PAGE_TWICE,
+	MANY_ITEMS,
+	HOLES,
+	HUGE_PAGE,
+};
+
+#define MAX_STEPS	5
+
+/**
+ * struct row - a call in one situation
+ * @name: its name
+ * @least: how many faults it has at the least
+ * @steps: what is made, one after the other; the last one is swept
+ * @unmake: it is its unmaking that is swept
+ * @errors: the errnos it may give after a fault, 0 for none more
+ * @want: what it comes to without a fault: an errno if it has to be refused
+ * @memory: the buffer's memory
+ * @kind: the device
+ * @dir: the direction it maps in
+ * @access: the CPU's access
+ * @others: how many mappings another device has already
+ * @conflict: they write
+ * @fail_maps: how many times the device does not map at first
+ * @mixed: every other segment is bounced
+ * @merges: the device is behind an IOMMU
+ */
+struct row {
+	const char *name;
+	unsigned int least;
+	const struct step *steps[MAX_STEPS];
+	bool unmake;
+	long errors[2];
+	long want;
+	enum memory_of memory;
+	enum sync_kind kind;
+	enum dma_data_direction dir;
+	enum dma_data_direction access;
+	unsigned int others;
+	bool conflict;
+	unsigned int fail_maps;
+	bool mixed;
+	bool merges;
+};
+
+#define MAX_OTHERS	2
+
+/**
+ * struct stage - what a row's steps are made with
+ * @test: the test
+ * @row: the row
+ * @ledger: what the row's last step allocates; NULL before that counts
+ * @node: the device node
+ * @sysfs: where module parameters are
+ * @debugfs: where buffers have their files
+ * @mem: memory whose pages are there
+ * @holes: memory whose pages are not there
+ * @fake: the row's device
+ * @peer: the device of the mappings that are there already
+ * @dmabuf: the buffer
+ * @fd: a descriptor of another one, its only reference
+ * @attachment: of @fake
+ * @sgt: a mapping of @attachment
+ * @others: attachment of @peer
+ * @other: mappings of @others
+ * @map: a kernel mapping of the buffer
+ * @writer: another process
+ * @writing: it has a write access open
+ * @files: the thread's descriptor table, while it has another one
+ * @limit: of descriptors, while there is another one
+ */
+struct stage {
+	struct kunit *test;
+	const struct row *row;
+	struct ledger *ledger;
+	struct file *node;
+	struct vfsmount *sysfs;
+	struct vfsmount *debugfs;
+	struct memory *mem;
+	struct memory *holes;
+	struct fake_device *fake;
+	struct fake_device *peer;
+	struct dma_buf *dmabuf;
+	long fd;
+	struct dma_buf_attachment *attachment;
+	struct sg_table *sgt;
+	struct dma_buf_attachment *others;
+	struct sg_table *other[MAX_OTHERS];
+	struct iosys_map map;
+	struct task_struct *writer;
+	struct completion writing;
+	struct files_struct *files;
+	unsigned long limit;
+};
+
+static bool put_user_args(unsigned int at, const void *args, size_t size)
+{
+	return copy_to_user((void __user *)USER_ADDR + at, args, size);
+}
+
+/* Memory. */
+
+static u32 make_items(struct stage *s, struct udmabuf_create_item *items)
+{
+	u32 pages = s->mem->nr_pages, half = pages / 2, i;
+
+	switch (s->row->memory) {
+	case TWO_ITEMS:
+		items[0] = memory_item(s->mem, 0, half);
+		items[1] = memory_item(s->mem, half, pages - half);
+		return 2;
+	case PAGE_TWICE:
+		items[0] = memory_item(s->mem, 0, half);
+		items[1] = memory_item(s->mem, half - 1, half);
+		return 2;
+	case MANY_ITEMS:
+		/* So that next to none of them touch. */
+		for (i = 0; i < pages; i++)
+			items[i] = memory_item(s->mem, i * 7 % pages, 1);
+		return pages;
+	case HOLES:
+		items[0] = memory_item(s->mem, 0, pages);
+		items[1] = memory_item(s->holes, 0, s->holes->nr_pages);
+		return 2;
+	default:
+		items[0] = memory_item(s->mem, 0, pages);
+		return 1;
+	}
+}
+
+static long make_holes(struct stage *s)
+{
+	shmem_truncate_range(file_inode(s->holes->file), 0, -1);
+	return 0;
+}
+
+static const struct step holes = { make_holes, make_holes };
+
+/* The calls of the device node. */
+
+static long put_create(struct stage *s)
+{
+	struct udmabuf_create args = {
+		.memfd = s->mem->fd,
+		.size = (u64)s->mem->nr_pages << PAGE_SHIFT,
+	};
+
+	return put_user_args(0, &args, sizeof(args));
+}
+
+static long create(struct stage *s)
+{
+	s->fd = s->node->f_op->unlocked_ioctl(s->node, UDMABUF_CREATE,
+					      USER_ADDR);
+	return s->fd;
+}
+
+static long put_list(struct stage *s)
+{
+	struct udmabuf_create_list args = { };
+	struct udmabuf_create_item *items;
+	bool failed;
+
+	items = kcalloc(MANY_PAGES, sizeof(*items), GFP_KERNEL);
+	if (!items)
+		return -ENOMEM;
+	args.count = make_items(s, items);
+	failed = put_user_args(0, &args, sizeof(args)) ||
+		 put_user_args(sizeof(args), items,
+			       args.count * sizeof(*items));
+	kfree(items);
+	return failed;
+}
+
+static long create_list(struct stage *s)
+{
+	s->fd = s->node->f_op->unlocked_ioctl(s->node, UDMABUF_CREATE_LIST,
+					      USER_ADDR);
+	return s->fd;
+}
+
+static long close_last(struct stage *s)
+{
+	long ret = close_fd(s->fd);
+
+	flush_delayed_fput();
+	return ret;
+}
+
+static const struct step create_args = { put_create };
+static const struct step created = { create, close_last };
+static const struct step list_args = { put_list };
+static const struct step list_created = { create_list, close_last };
+
+/* Descriptors. */
+
+static long forbid_descriptors(struct stage *s)
+{
+	struct rlimit *limit = &current->signal->rlim[RLIMIT_NOFILE];
+
+	s->limit = limit->rlim_cur;
+	WRITE_ONCE(limit->rlim_cur, 0);
+	return 0;
+}
+
+static long allow_descriptors(struct stage *s)
+{
+	WRITE_ONCE(current->signal->rlim[RLIMIT_NOFILE].rlim_cur, s->limit);
+	return 0;
+}
+
+static struct files_struct *change_files(struct files_struct *files)
+{
+	struct files_struct *old = current->files;
+
+	task_lock(current);
+	current->files = files;
+	task_unlock(current);
+	return old;
+}
+
+/* In a table of its own, which has to grow for the next descriptor. */
+static long fill_table(struct stage *s)
+{
+	struct files_struct *files = dup_fd(current->files, NULL);
+	int fd;
+
+	if (IS_ERR(files))
+		return PTR_ERR(files);
+	s->files = change_files(files);
+	do {
+		fd = get_unused_fd_flags(0);
+		if (fd >= 0)
+			fd_install(fd, get_file(s->node));
+	} while (fd >= 0 && fd < NR_OPEN_DEFAULT - 1);
+	return fd;
+}
+
+static long drop_table(struct stage *s)
+{
+	put_files_struct(change_files(s->files));
+	return 0;
+}
+
+static const struct step no_descriptors = {
+	forbid_descriptors, allow_descriptors
+};
+
+static const struct step full_table = { fill_table, drop_table };
+
+/* Attachments and mappings. */
+
+static long get_buffer(struct stage *s)
+{
+	struct udmabuf_create_item *items;
+	u32 nr;
+
+	items = kunit_kcalloc(s->test, MANY_PAGES, sizeof(*items), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(s->test, items);
+	nr = make_items(s, items);
+	s->dmabuf = memory_buffer(s->test, items, nr);
+	kunit_kfree(s->test, items);
+	return 0;
+}
+
+static long put_buffer(struct stage *s)
+{
+	memory_put_buffer(s->test, s->dmabuf);
+	s->dmabuf = NULL;
+	return 0;
+}
+
+static long attach(struct stage *s)
+{
+	s->attachment = dma_buf_attach(s->dmabuf, s->fake->dev);
+	return PTR_ERR_OR_ZERO(s->attachment);
+}
+
+static long detach(struct stage *s)
+{
+	dma_buf_detach(s->dmabuf, s->attachment);
+	return 0;
+}
+
+static enum dma_data_direction dir_of_others(struct stage *s)
+{
+	return s->row->conflict ? DMA_FROM_DEVICE : DMA_TO_DEVICE;
+}
+
+static long map_others(struct stage *s)
+{
+	struct sg_table *sgt;
+	unsigned int i;
+
+	s->others = dma_buf_attach(s->dmabuf, s->peer->dev);
+	if (IS_ERR(s->others))
+		return PTR_ERR(s->others);
+	for (i = 0; i < s->row->others; i++) {
+		sgt = dma_buf_map_attachment_unlocked(s->others,
+						      dir_of_others(s));
+		if (IS_ERR(sgt))
+			return PTR_ERR(sgt);
+		s->other[i] = sgt;
+	}
+	return 0;
+}
+
+static long unmap_others(struct stage *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->row->others; i++)
+		dma_buf_unmap_attachment_unlocked(s->others, s->other[i],
+						  dir_of_others(s));
+	dma_buf_detach(s->dmabuf, s->others);
+	return 0;
+}
+
+static long map(struct stage *s)
+{
+	s->fake->fail_maps = s->row->fail_maps;
+	s->sgt = dma_buf_map_attachment_unlocked(s->attachment, s->row->dir);
+	return PTR_ERR_OR_ZERO(s->sgt);
+}
+
+static long unmap(struct stage *s)
+{
+	dma_buf_unmap_attachment_unlocked(s->attachment, s->sgt, s->row->dir);
+	return 0;
+}
+
+static const struct step buffer = { get_buffer, put_buffer };
+static const struct step attached = { attach, detach };
+static const struct step others = { map_others, unmap_others };
+static const struct step mapped = { map, unmap };
+
+/* CPU access. */
+
+static unsigned int asked;
+
+/* The first question comes before the fence has signalled. */
+static bool signalled_later(struct dma_resv *resv, enum dma_resv_usage usage)
+{
+	return asked++ ? dma_resv_test_signaled(resv, usage) : false;
+}
+
+static long add_fence(struct stage *s)
+{
+	struct dma_resv *resv = s->dmabuf->resv;
+	struct dma_fence *stub;
+	int ret;
+
+	s->fake->shim->hooks.dma_resv_test_signaled = signalled_later;
+	stub = dma_fence_get_stub();
+	dma_resv_lock(resv, NULL);
+	ret = dma_resv_reserve_fences(resv, 1);
+	if (!ret)
+		dma_resv_add_fence(resv, stub, DMA_RESV_USAGE_WRITE);
+	dma_resv_unlock(resv);
+	dma_fence_put(stub);
+	return ret;
+}
+
+static long begin(struct stage *s)
+{
+	asked = 0;
+	return dma_buf_begin_cpu_access(s->dmabuf, s->row->access);
+}
+
+static long end(struct stage *s)
+{
+	return dma_buf_end_cpu_access(s->dmabuf, s->row->access);
+}
+
+static long put_sync(u64 flags)
+{
+	struct dma_buf_sync args = { .flags = flags | DMA_BUF_SYNC_RW };
+
+	return put_user_args(0, &args, sizeof(args));
+}
+
+static long put_start(struct stage *s)
+{
+	return put_sync(DMA_BUF_SYNC_START);
+}
+
+static long put_end(struct stage *s)
+{
+	return put_sync(DMA_BUF_SYNC_END);
+}
+
+static long sync(struct stage *s)
+{
+	struct file *file = s->dmabuf->file;
+
+	asked = 0;
+	return file->f_op->unlocked_ioctl(file, DMA_BUF_IOCTL_SYNC, USER_ADDR);
+}
+
+/* Another process has a write access open until it is stopped. */
+static int write_until_stopped(void *data)
+{
+	struct stage *s = data;
+	long ret = begin(s);
+
+	complete(&s->writing);
+	for (;;) {
+		set_current_state(TASK_IDLE);
+		if (kthread_should_stop())
+			break;
+		schedule();
+	}
+	__set_current_state(TASK_RUNNING);
+	return ret ?: end(s);
+}
+
+static long start_writer(struct stage *s)
+{
+	init_completion(&s->writing);
+	s->writer = kthread_run(write_until_stopped, s, "writer");
+	if (IS_ERR(s->writer))
+		return PTR_ERR(s->writer);
+	wait_for_completion(&s->writing);
+	return 0;
+}
+
+static long stop_writer(struct stage *s)
+{
+	return kthread_stop(s->writer);
+}
+
+static const struct step another_writes = { start_writer, stop_writer };
+static const struct step fence = { add_fence };
+static const struct step begun = { begin, end };
+static const struct step start_args = { put_start };
+static const struct step started = { sync, end };
+static const struct step end_args = { put_end };
+static const struct step ended = { sync, begin };
+
+/* mmap and vmap. */
+
+static size_t size_of(const struct stage *s)
+{
+	return (size_t)s->mem->nr_pages << PAGE_SHIFT;
+}
+
+static long mmap(struct stage *s)
+{
+	unsigned long addr = vm_mmap(s->dmabuf->file, MAP_ADDR, size_of(s),
+				     PROT_READ | PROT_WRITE,
+				     MAP_SHARED | MAP_FIXED_NOREPLACE, 0);
+
+	return IS_ERR_VALUE(addr) ? addr : 0;
+}
+
+static long munmap(struct stage *s)
+{
+	return vm_munmap(MAP_ADDR, size_of(s));
+}
+
+/* The fault that a write of user space brings. */
+static long touch(struct stage *s)
+{
+	int ret;
+
+	mmap_read_lock(current->mm);
+	ret = fixup_user_fault(current->mm, MAP_ADDR, FAULT_FLAG_WRITE, NULL);
+	mmap_read_unlock(current->mm);
+	return ret;
+}
+
+static long untouch(struct stage *s)
+{
+	return munmap(s) ?: mmap(s);
+}
+
+/* Not through the core, which warns of a vmap that fails. */
+static long vmap_buffer(struct stage *s)
+{
+	int ret;
+
+	dma_resv_lock(s->dmabuf->resv, NULL);
+	ret = s->dmabuf->ops->vmap(s->dmabuf, &s->map);
+	dma_resv_unlock(s->dmabuf->resv);
+	return ret;
+}
+
+static long vunmap_buffer(struct stage *s)
+{
+	dma_resv_lock(s->dmabuf->resv, NULL);
+	s->dmabuf->ops->vunmap(s->dmabuf, &s->map);
+	dma_resv_unlock(s->dmabuf->resv);
+	return 0;
+}
+
+static const struct step mmapped = { mmap, munmap };
+static const struct step touched = { touch, untouch };
+static const struct step vmapped = { vmap_buffer, vunmap_buffer };
+
+/* Files. */
+
+static long put_nothing(struct stage *s)
+{
+	char nothing[SZ_1K] = "";
+
+	return put_user_args(0, nothing, sizeof(nothing));
+}
+
+/* Opened, read to the end, and closed. */
+static long read_debugfs(struct stage *s)
+{
+	struct fanout_buffer *ours = s->dmabuf->priv;
+	struct file *file;
+	loff_t pos = 0;
+	char name[32];
+	ssize_t ret;
+
+	snprintf(name, sizeof(name), "%pd", ours->debugfs);
+	file = files_open(s->debugfs, name, O_RDONLY);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	ret = file->f_op->read(file, (char __user *)USER_ADDR, USER_SIZE, &pos);
+	__fput_sync(file);
+	return ret;
+}
+
+static long check_text(struct stage *s)
+{
+	char text[SZ_1K];
+
+	if (copy_from_user(text, (void __user *)USER_ADDR, sizeof(text)))
+		return -EFAULT;
+	text[sizeof(text) - 1] = 0;
+	return strstr(text, "size: 32768\n") &&
+	       strstr(text, "dev kind=coherent ") ? 0 : -ENODATA;
+}
+
+static long set_policy(struct stage *s)
+{
+	struct file *file;
+	loff_t pos = 0;
+	ssize_t ret;
+
+	file = files_open(s->sysfs,
+			  "module/udmabuf_fanout/parameters/sync_policy",
+			  O_WRONLY);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	ret = kernel_write(file, "all", 3, &pos);
+	__fput_sync(file);
+	return ret;
+}
+
+static long reset_policy(struct stage *s)
+{
+	if (fanout_sync_policy != SYNC_POLICY_ALL)
+		return -ENODATA;
+	fanout_sync_policy = SYNC_POLICY_MINIMAL;
+	return 0;
+}
+
+static const struct step room_for_text = { put_nothing };
+static const struct step text_read = { read_debugfs, check_text };
+static const struct step policy_changed = { set_policy, reset_policy };
+
+/* The rows. */
+
+/*
+ * What calls cannot do without. CREATE: the arguments; struct fanout_buffer, the
+ * batch of folios and the extents; inode, dentry, struct file and struct dma_buf
+ * of a dma-buf; dentry and inode in debugfs. LIST: head and items are copied,
+ * there is room for the items. MAP: struct fanout_mapping and two tables. ROOM:
+ * what reserve_peers() makes.
+ */
+#define CREATE		(1 + 3 + 4 + 2)
+#define LIST		(CREATE + 1 + 1)
+#define MAP		(1 + 2)
+#define ROOM		3
+
+#define CREATE_STEPS	{ &create_args, &created }
+#define LIST_STEPS	{ &list_args, &list_created }
+#define MAP_STEPS	{ &buffer, &attached, &others, &mapped }
+#define CREATE_ERRORS	{ -ENOMEM, -EFAULT }
+
+static const struct row rows[] = {
+	{ "create", CREATE, CREATE_STEPS, .errors = CREATE_ERRORS },
+	{ "create of a huge page", CREATE, CREATE_STEPS,
+	  .errors = CREATE_ERRORS, .memory = HUGE_PAGE },
+	{ "create, no descriptor left", CREATE,
+	  { &create_args, &no_descriptors, &created }, .errors = CREATE_ERRORS,
+	  .want = -EMFILE },
+	/* The table, its files and its bits. */
+	{ "create, descriptor table full", CREATE + 3,
+	  { &create_args, &full_table, &created }, .errors = CREATE_ERRORS },
+	/* The extents grow with the second item. */
+	{ "create_list", LIST + 1, LIST_STEPS, .errors = CREATE_ERRORS,
+	  .memory = TWO_ITEMS },
+	/* ... and from 1 to 1024, twice as many each time. */
+	{ "create_list, long", LIST + 10, LIST_STEPS, .errors = CREATE_ERRORS,
+	  .memory = MANY_ITEMS },
+	/* ... and the second one's pages are made, and their array. */
+	{ "create_list of holes", LIST + 1 + PAGES + 1,
+	  { &list_args, &holes, &list_created }, .errors = CREATE_ERRORS,
+	  .memory = HOLES },
+	{ "close", 0, CREATE_STEPS, .unmake = true },
+
+	{ "attach", 1, { &buffer, &attached }, .errors = { -ENOMEM } },
+	{ "detach", 0, { &buffer, &attached }, .unmake = true },
+
+	{ "map, coherent reader", ROOM + MAP, MAP_STEPS,
+	  .errors = { -ENOMEM },
+	  .kind = SYNC_COHERENT, .dir = DMA_TO_DEVICE },
+	{ "map, coherent writer", ROOM + MAP, MAP_STEPS,
+	  .errors = { -ENOMEM },
+	  .kind = SYNC_COHERENT, .dir = DMA_FROM_DEVICE },
+	{ "map, noncoherent reader", ROOM + MAP, MAP_STEPS,
+	  .errors = { -ENOMEM },
+	  .kind = SYNC_NONCOHERENT, .dir = DMA_TO_DEVICE },
+	{ "map, noncoherent writer", ROOM + MAP, MAP_STEPS,
+	  .errors = { -ENOMEM },
+	  .kind = SYNC_NONCOHERENT, .dir = DMA_FROM_DEVICE },
+	{ "map, opaque reader", ROOM + MAP, MAP_STEPS,
+	  .errors = { -ENOMEM },
+	  .kind = SYNC_OPAQUE, .dir = DMA_TO_DEVICE },
+	/* Whether a page stands twice is found out by sorting. */
+	{ "map, opaque writer", ROOM + MAP + 1, MAP_STEPS,
+	  .errors = { -ENOMEM },
+	  .kind = SYNC_OPAQUE, .dir = DMA_FROM_DEVICE },
+	{ "map, bounced reader", ROOM + MAP, MAP_STEPS,
+	  .errors = { -ENOMEM },
+	  .kind = SYNC_BOUNCED, .dir = DMA_TO_DEVICE },
+	{ "map, bounced writer", ROOM + MAP + 1, MAP_STEPS,
+	  .errors = { -ENOMEM },
+	  .kind = SYNC_BOUNCED, .dir = DMA_BIDIRECTIONAL },
+	{ "map, mixed reader", ROOM + MAP, MAP_STEPS,
+	  .errors = { -ENOMEM }, .mixed = true,
+	  .kind = SYNC_NONCOHERENT, .dir = DMA_TO_DEVICE },
+	{ "map, mixed writer", ROOM + MAP + 1, MAP_STEPS,
+	  .errors = { -ENOMEM }, .mixed = true,
+	  .kind = SYNC_NONCOHERENT, .dir = DMA_FROM_DEVICE },
+	{ "map, behind an IOMMU", ROOM + MAP, MAP_STEPS,
+	  .errors = { -ENOMEM }, .merges = true,
+	  .kind = SYNC_NONCOHERENT, .dir = DMA_BIDIRECTIONAL },
+	{ "map, peers need more room", ROOM + MAP, MAP_STEPS,
+	  .errors = { -ENOMEM }, .others = 1,
+	  .kind = SYNC_NONCOHERENT, .dir = DMA_FROM_DEVICE },
+	{ "map, peers have room", MAP, MAP_STEPS,
+	  .errors = { -ENOMEM }, .others = 2,
+	  .kind = SYNC_NONCOHERENT, .dir = DMA_FROM_DEVICE },
+	{ "map, long tables", ROOM + MAP + 1, MAP_STEPS,
+	  .errors = { -ENOMEM }, .memory = MANY_ITEMS,
+	  .kind = SYNC_OPAQUE, .dir = DMA_FROM_DEVICE },
+	/* 32, 8, 4 KiB: each try has a table. */
+	{ "map, shorter entries", ROOM + MAP + 2, MAP_STEPS,
+	  .errors = { -ENOMEM }, .fail_maps = 2,
+	  .kind = SYNC_BOUNCED, .dir = DMA_TO_DEVICE },
+	{ "map, no room for the shortest", ROOM + 1 + 3, MAP_STEPS,
+	  .errors = { -ENOMEM }, .want = -ENOMEM, .fail_maps = 3,
+	  .kind = SYNC_BOUNCED, .dir = DMA_TO_DEVICE },
+	{ "map, the device does not", ROOM + 1 + 1, MAP_STEPS,
+	  .errors = { -ENOMEM }, .want = -EIO, .fail_maps = 1,
+	  .kind = SYNC_NONCOHERENT, .dir = DMA_FROM_DEVICE },
+	{ "map, another one writes", ROOM + MAP, MAP_STEPS,
+	  .errors = { -ENOMEM }, .want = -EOPNOTSUPP,
+	  .others = 1, .conflict = true,
+	  .kind = SYNC_BOUNCED, .dir = DMA_FROM_DEVICE },
+	{ "map, a page stands twice", ROOM + MAP + 1, MAP_STEPS,
+	  .errors = { -ENOMEM }, .want = -EOPNOTSUPP, .memory = PAGE_TWICE,
+	  .kind = SYNC_BOUNCED, .dir = DMA_FROM_DEVICE },
+	{ "unmap, reader", 0, MAP_STEPS, .unmake = true,
+	  .kind = SYNC_BOUNCED, .dir = DMA_TO_DEVICE },
+	{ "unmap, writer among others", 0, MAP_STEPS, .unmake = true,
+	  .others = 2, .kind = SYNC_NONCOHERENT, .dir = DMA_FROM_DEVICE },
+	{ "unmap, mixed writer", 0, MAP_STEPS, .unmake = true, .mixed = true,
+	  .kind = SYNC_NONCOHERENT, .dir = DMA_FROM_DEVICE },
+
+	{ "begin, read", 0, { &buffer, &attached, &mapped, &begun },
+	  .kind = SYNC_NONCOHERENT, .dir = DMA_FROM_DEVICE,
+	  .access = DMA_FROM_DEVICE },
+	{ "begin, write", 0, { &buffer, &attached, &mapped, &begun },
+	  .kind = SYNC_BOUNCED, .dir = DMA_FROM_DEVICE,
+	  .access = DMA_TO_DEVICE },
+	{ "begin, after a fence", 0,
+	  { &buffer, &attached, &mapped, &fence, &begun },
+	  .kind = SYNC_OPAQUE, .dir = DMA_FROM_DEVICE,
+	  .access = DMA_BIDIRECTIONAL },
+	/* A second process is written down beside the first. */
+	{ "begin, another one writes", 1,
+	  { &buffer, &another_writes, &begun }, .errors = { -ENOMEM },
+	  .access = DMA_TO_DEVICE },
+	{ "end, read", 0, { &buffer, &attached, &mapped, &begun },
+	  .unmake = true, .kind = SYNC_NONCOHERENT, .dir = DMA_FROM_DEVICE,
+	  .access = DMA_FROM_DEVICE },
+	{ "end, write", 0, { &buffer, &attached, &mapped, &begun },
+	  .unmake = true, .kind = SYNC_BOUNCED, .dir = DMA_FROM_DEVICE,
+	  .access = DMA_BIDIRECTIONAL },
+	/* The arguments. */
+	{ "SYNC_START", 1, { &buffer, &fence, &start_args, &started },
+	  .errors = { -EFAULT }, .access = DMA_BIDIRECTIONAL },
+	{ "SYNC_END", 1, { &buffer, &begun, &end_args, &ended },
+	  .errors = { -EFAULT }, .access = DMA_BIDIRECTIONAL },
+
+	/* An area. */
+	{ "mmap", 1, { &buffer, &mmapped }, .errors = { -ENOMEM } },
+	/* Two levels of page tables; one for a huge page. */
+	{ "first touch", 2, { &buffer, &mmapped, &touched },
+	  .errors = { -ENOMEM } },
+	{ "first touch of a huge page", 1, { &buffer, &mmapped, &touched },
+	  .errors = { -ENOMEM }, .memory = HUGE_PAGE },
+	/* The list of pages, and the area. */
+	{ "vmap", 2, { &buffer, &vmapped }, .errors = { -ENOMEM } },
+	{ "vmap of many pages", 2, { &buffer, &vmapped },
+	  .errors = { -ENOMEM }, .memory = MANY_ITEMS },
+	{ "vunmap", 0, { &buffer, &vmapped }, .unmake = true },
+
+	/* Two files, operations, seq_file, its text, which is copied. */
+	{ "debugfs file", 6,
+	  { &buffer, &attached, &mapped, &room_for_text, &text_read },
+	  .errors = CREATE_ERRORS, .dir = DMA_FROM_DEVICE },
+	/* The file, what kernfs knows of it, what is written. */
+	{ "sync_policy", 3, { &policy_changed }, .errors = { -ENOMEM } },
+};
+
+KUNIT_ARRAY_PARAM_DESC(row, rows, name);
+
+/* Where nothing can fail, one row is enough to say so. */
+static const void *next_row(const void *prev, char *desc)
+{
+	return prev && !CAN_FAIL ? NULL : row_gen_params(prev, desc);
+}
+
+/* Counting. */
+
+enum thing {
+	PINS,
+	DESCRIPTORS,
+	BUFFERS,
+	REFERENCES,
+	ATTACHMENTS,
+	MAPPINGS,
+	PEERS,
+	DEVICE_MAPPINGS,
+	OPEN_WRITES,
+	USER_MAPPINGS,
+	POLICY,
+	NR_THINGS,
+};
+
+static const char * const things[] = {
+	[PINS] = "pins",
+	[DESCRIPTORS] = "descriptors",
+	[BUFFERS] = "made buffers in debugfs",
+	[REFERENCES] = "references to the buffer",
+	[ATTACHMENTS] = "attachments",
+	[MAPPINGS] = "mappings",
+	[PEERS] = "peers",
+	[DEVICE_MAPPINGS] = "mappings of the device",
+	[OPEN_WRITES] = "open write accesses",
+	[USER_MAPPINGS] = "user mappings",
+	[POLICY] = "policy",
+};
+
+static long pins_of(struct memory *mem)
+{
+	unsigned long pfn;
+	long pins = 0;
+	u32 i;
+
+	for (i = 0; i < mem->nr_pages; i++) {
+		pfn = memory_pfn(mem, i);
+		if (pfn)
+			pins += memory_folio_pins(pfn_folio(pfn));
+	}
+	return pins;
+}
+
+static long open_depth(const struct open_writes *writes)
+{
+	long depth = writes->first.depth;
+	unsigned int i;
+
+	for (i = 0; i < writes->nr_more; i++)
+		depth += writes->more[i].depth;
+	return depth;
+}
+
+static void count(struct stage *s, long nr[NR_THINGS])
+{
+	struct dentry *dir = debugfs_lookup("udmabuf-fanout", NULL);
+	struct fanout_buffer *ours;
+
+	memset(nr, 0, NR_THINGS * sizeof(*nr));
+	nr[PINS] = pins_of(s->mem) + pins_of(s->holes);
+	nr[DESCRIPTORS] = files_descriptors();
+	nr[BUFFERS] = !simple_empty(dir);
+	nr[USER_MAPPINGS] = current->mm->map_count;
+	nr[DEVICE_MAPPINGS] = s->fake->nr_mappings;
+	nr[POLICY] = fanout_sync_policy;
+	dput(dir);
+	if (!s->dmabuf)
+		return;
+	ours = s->dmabuf->priv;
+	nr[REFERENCES] = file_count(s->dmabuf->file);
+	nr[ATTACHMENTS] = list_count_nodes(&s->dmabuf->attachments);
+	nr[MAPPINGS] = list_count_nodes(&ours->mappings);
+	nr[PEERS] = ours->nr_peers;
+	nr[OPEN_WRITES] = open_depth(&ours->open_writes);
+}
+
+static void expect_same(struct stage *s, const long before[NR_THINGS],
+			long ret, unsigned int nth, const char *later)
+{
+	long now[NR_THINGS];
+	enum thing i;
+
+	count(s, now);
+	for (i = 0; i < NR_THINGS; i++)
+		KUNIT_EXPECT_EQ_MSG(s->test, now[i], before[i],
+				    "%s, after %ld with fault %u%s", things[i],
+				    ret, nth, later);
+}
+
+/* The sweep. */
+
+static bool is_right(const struct row *row, long ret)
+{
+	return row->want ? ret == row->want : ret >= 0;
+}
+
+static bool is_error_of(const struct row *row, long ret)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(row->errors); i++)
+		if (ret && ret == row->errors[i])
+			return true;
+	return false;
+}
+
+static void make(struct stage *s, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		KUNIT_ASSERT_GE(s->test, s->row->steps[i]->make(s), 0);
+}
+
+static void unmake(struct stage *s, unsigned int nr)
+{
+	while (nr--)
+		if (s->row->steps[nr]->unmake)
+			KUNIT_EXPECT_GE(s->test,
+					s->row->steps[nr]->unmake(s), 0);
+}
+
+static void record(struct stage *s, unsigned int nth)
+{
+	if (!s->ledger)
+		return;
+	s->ledger->nth = nth;
+	s->ledger->task = nth ? current : NULL;
+}
+
+/*
+ * Make the call with a fault, undo it if it succeeded, and do that again without
+ * a fault.
+ *
+ * Return: whether the call had as many allocations.
+ */
+static bool try(struct stage *s, unsigned int nth, bool all)
+{
+	const struct row *row = s->row;
+	long (*call)(struct stage *s), (*undo)(struct stage *s);
+	const char *later = all ? " and all later ones" : "";
+	long before[NR_THINGS], ret;
+	unsigned int nr = 0, round;
+	bool consumed = false;
+
+	while (nr < MAX_STEPS && row->steps[nr])
+		nr++;
+	call = row->steps[nr - 1]->make;
+	undo = row->steps[nr - 1]->unmake;
+	if (row->unmake)
+		swap(call, undo);
+	else
+		nr--;
+
+	make(s, nr);
+	count(s, before);
+	shim_reset(s->fake->shim);
+	record(s, nth);
+	for (round = 0; round < 2; round++) {
+		if (!round)
+			arm(nth, all);
+		ret = call(s);
+		if (!round)
+			consumed = disarm() && nth;
+		flush_delayed_fput();
+
+		if (!is_right(row, ret) &&
+		    !(!round && consumed && is_error_of(row, ret)))
+			KUNIT_FAIL(s->test, "%ld %s fault %u%s", ret,
+				   round ? "after" : "with", nth, later);
+		if (ret >= 0)
+			KUNIT_EXPECT_GE(s->test, undo(s), 0);
+		expect_same(s, before, ret, nth, later);
+	}
+	record(s, 0);
+	unmake(s, nr);
+	return consumed;
+}
+
+/* All faults of a call, each alone or with all that come after it. */
+static unsigned int sweep(struct stage *s, bool all)
+{
+	unsigned int nth = 1;
+
+	while (try(s, nth, all) && nth < MAX_FAULTS &&
+	       READ_ONCE(s->test->status) == KUNIT_SUCCESS)
+		nth++;
+	KUNIT_EXPECT_LT(s->test, nth, MAX_FAULTS);
+	return nth - 1;
+}
+
+static unsigned int total;
+
+/* See the top of this file. */
+static void faults_leave_nothing_behind(struct kunit *test)
+{
+	struct stage *s = test->priv;
+	unsigned int one, all;
+
+	/* What the kernel keeps for the next time is made here. */
+	try(s, 0, false);
+
+	s->ledger = open_ledger(test);
+	one = sweep(s, false);
+	all = sweep(s, true);
+	total += one + all;
+	kunit_info(test, "%s: %u faults alone, %u with all later ones; so far %u\n",
+		   s->row->name, one, all, total);
+	/* What KUnit allocates to say that a test failed is in the ledger. */
+	if (READ_ONCE(test->status) != KUNIT_SUCCESS)
+		return;
+	close_ledger(test, s->ledger);
+	KUNIT_EXPECT_GE(test, one, s->row->least);
+	KUNIT_EXPECT_GE(test, all, s->row->least);
+}
+
+KUNIT_DEFINE_ACTION_WRAPPER(put_file, __fput_sync, struct file *);
+
+static int init(struct kunit *test)
+{
+	const struct row *row = test->param_value;
+	unsigned long addr;
+	struct stage *s;
+
+	if (!CAN_FAIL)
+		kunit_skip(test, "needs a kernel whose allocations can fail: DEBUG=1");
+
+	memory_watch_pins(test);
+	s = kunit_kzalloc(test, sizeof(*s), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, s);
+	test->priv = s;
+	s->test = test;
+	s->row = row;
+	s->sysfs = files_mount(test, "sysfs");
+	s->debugfs = files_mount(test, "debugfs");
+	s->node = files_open(files_mount(test, "devtmpfs"), "udmabuf-fanout",
+			     O_RDWR);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, s->node);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, put_file, s->node));
+	addr = kunit_vm_mmap(test, NULL, USER_ADDR, USER_SIZE,
+			     PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+			     0);
+	KUNIT_ASSERT_EQ(test, addr, USER_ADDR);
+
+	if (row->memory == HUGE_PAGE)
+		s->mem = memory_hugetlb(test, 1);
+	else
+		s->mem = memory_shmem(test, row->memory == MANY_ITEMS ?
+					     MANY_PAGES : PAGES);
+	memory_fill(test, s->mem);
+	s->holes = memory_shmem(test, PAGES);
+
+	s->peer = fake_device_create(test, "peer", SYNC_NONCOHERENT);
+	s->fake = fake_device_create(test, "dev", row->kind);
+	/* There are many calls, and they are counted by nobody. */
+	bitmap_fill(s->fake->shim->ignored, SHIM_NR_FNS);
+	if (row->mixed) {
+		s->fake->max_mapping_size = SZ_256K;
+		s->fake->bounce_every = 2;
+	}
+	if (row->mixed || row->memory == MANY_ITEMS)
+		s->fake->max_seg_size = PAGE_SIZE;
+	if (row->fail_maps > 1)
+		s->fake->max_seg_size = SZ_32K;
+	if (row->merges)
+		fake_device_merge(s->fake);
+
+	change_settings(test);
+	return 0;
+}
+
+static struct kunit_case fail_cases[] = {
+	KUNIT_CASE_PARAM(faults_leave_nothing_behind, next_row),
+	{ }
+};
+
+static struct kunit_suite fail_suite = {
+	.name = "udmabuf_fanout_fail",
+	.init = init,
+	.test_cases = fail_cases,
+};
+
+kunit_test_suite(fail_suite);
