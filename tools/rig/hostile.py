@@ -65,9 +65,9 @@ def judge(lines: list[str]) -> Totals:
 
 
 def show(lines: list[str]) -> None:
-    """Print what the program said, progress and the end aside."""
+    """Print what the program said, but for what only the log is for."""
     for line in lines:
-        if line and not line.startswith(("progress:", "{")):
+        if line and not line.startswith(("progress:", "count:", "{")):
             print(colour(line, 31) if line.startswith("FAILED") else line)
 
 

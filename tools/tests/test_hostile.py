@@ -41,7 +41,8 @@ class Judge(unittest.TestCase):
         """What was wrong and what was counted, not how long it took."""
         with contextlib.redirect_stdout(io.StringIO()) as out, \
                 mock.patch.dict(os.environ, NO_COLOR="1"):
-            hostile.show(["progress: 5 s, 9 calls", "", FAILED, OK,
+            hostile.show(["progress: 5 s, 9 calls", "", FAILED,
+                          "count: touch 5 worked", OK,
                           '{"end": 0}'])
         self.assertEqual(out.getvalue().splitlines(), [FAILED, OK])
 

@@ -124,24 +124,48 @@ static long pins(void)
 }
 
 /* How many dma-bufs there are, -1 if nobody tells. */
-static int buffers(void)
+static long buffers(void)
 {
 	return read_number(DEBUGFS "/dma_buf/bufinfo", "Total ");
 }
 
-/* Everything that was taken is given back, at once or when a fence signals. */
-void check_returned(void)
+/* How many files are open, by whomever. */
+static long files(void)
+{
+	return read_number("/proc/sys/fs/file-nr", "");
+}
+
+static bool is_dma_debug(void)
+{
+	char answer = 'Y';
+	int fd = open(DEBUGFS "/dma-api/disabled", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	if (read(fd, &answer, 1) != 1)
+		answer = 'Y';
+	close(fd);
+	return answer == 'N';
+}
+
+/*
+ * Everything that was taken is given back, at once or when a fence signals;
+ * @open_files are the caller's, opened since the beginning.
+ */
+void check_returned(unsigned int open_files)
 {
 	struct timespec moment = { .tv_nsec = 20000000 };
 	unsigned int i;
 
 	for (i = 0; i < 100; i++) {
-		if (pins() == machine.pins && buffers() == machine.buffers)
+		if (pins() == machine.pins && buffers() == machine.buffers &&
+		    files() == machine.files + open_files)
 			return;
 		nanosleep(&moment, NULL);
 	}
-	die("%ld pins and %d dma-bufs are left, expected %ld and %d", pins(),
-	    buffers(), machine.pins, machine.buffers);
+	die("left behind: %ld pins, %ld dma-bufs, %ld files",
+	    pins() - machine.pins, buffers() - machine.buffers,
+	    files() - machine.files - open_files);
 }
 
 static void find_devices(void)
@@ -180,6 +204,7 @@ static void look_around(void)
 			  !access(DEBUGFS "/dma_buf/bufinfo", R_OK);
 	if (!machine.debugfs)
 		say("no debugfs: what is there is not compared with the model");
+	share_arena();
 	machine.uml = read_number("/proc/cpuinfo", "User Mode Linux") >= 0;
 	find_devices();
 
@@ -195,11 +220,14 @@ static void look_around(void)
 	close(buffer);
 	close(memfd);
 	close(node);
+	machine.dma_debug = is_dma_debug();
 	machine.pins = pins();
 	machine.buffers = buffers();
-	say("%u importer devices%s, pins %ld, dma-bufs %d", machine.devices,
-	    machine.bounces_any ? ", some may be bounced" : "", machine.pins,
-	    machine.buffers);
+	machine.files = files();
+	say("%u importer devices%s%s; %ld pins, %ld dma-bufs, %ld files",
+	    machine.devices, machine.bounces_any ? ", some may be bounced" : "",
+	    machine.dma_debug ? ", DMA API debugging" : "", machine.pins,
+	    machine.buffers, machine.files);
 }
 
 static void *thread_main(void *argument)
@@ -235,7 +263,7 @@ static __u64 generate(void)
 	__u64 hash = 0;
 	unsigned int i, kind;
 
-	share_arena();
+	start_over();
 	atomic_store(&stop, false);
 	atomic_store(&running, machine.threads);
 	begun = now();
@@ -259,7 +287,9 @@ static __u64 generate(void)
 	spent = now() - begun;
 	close_shared();
 	default_parameters();
-	check_returned();
+	check_returned(0);
+	if (machine.dma_debug && !is_dma_debug())
+		die("DMA API debugging has given up");
 
 	for (kind = 0; kind < kinds; kind++) {
 		__u64 passed = 0, failed = 0;
@@ -268,7 +298,7 @@ static __u64 generate(void)
 			passed += tally_of(i)->passed[kind];
 			failed += tally_of(i)->failed[kind];
 		}
-		say("  %-20s %9llu worked %9llu refused", kind_name(kind),
+		say("count: %-20s %9llu worked %9llu refused", kind_name(kind),
 		    passed, failed);
 	}
 	for (i = 0; i < machine.threads; i++)

@@ -45,8 +45,10 @@ struct machine {
 	bool sync_files;
 	bool uml;
 	unsigned long long seed;
+	bool dma_debug;
 	long pins;		/* before it all */
-	int buffers;
+	long buffers;
+	long files;
 };
 
 extern struct machine machine;
@@ -55,6 +57,7 @@ extern struct machine machine;
 extern const unsigned int kinds;
 const char *kind_name(unsigned int kind);
 void share_arena(void);
+void start_over(void);
 struct world *open_world(unsigned int thread);
 void random_call(struct world *w);
 void close_world(struct world *w);
@@ -69,6 +72,6 @@ void sweep(void);
 void __noreturn __printf(1, 2) die(const char *format, ...);
 void __printf(1, 2) say(const char *format, ...);
 void write_text(const char *path, const char *text);
-void check_returned(void);
+void check_returned(unsigned int open_files);
 
 #endif

@@ -1184,6 +1184,8 @@ static void call_create_list(struct world *w)
 		source[i] = some_source(w, &one);
 		if (source[i].memfd && i && one_in(w, 8)) {
 			/* The same pages again. */
+			if (source[i].close >= 0)
+				close(source[i].close);
 			source[i] = source[i - 1];
 			source[i].close = -1;
 		}
@@ -1213,9 +1215,9 @@ static void call_create_list(struct world *w)
 		args.head.count = 0x80000000;
 		break;
 	case 3:
-		expect(w, error_of(ioctl(w->node, UDMABUF_CREATE_LIST,
-					 bad_place(w, sizeof(args), false))),
-		       EFAULT);
+		fd = ioctl(w->node, UDMABUF_CREATE_LIST,
+			   bad_place(w, sizeof(args.head), false));
+		expect(w, error_of(fd), EFAULT);
 		goto out;
 	case 4:
 		/* The head can be read, the items cannot. */
@@ -1251,6 +1253,33 @@ out:
 	for (i = 0; i < count; i++)
 		if (source[i].close >= 0)
 			close(source[i].close);
+}
+
+/* A buffer may be as large as it may be, and not a page larger. */
+static void call_size_limit(struct world *w)
+{
+	static const struct setting small = { "1", 1 };
+	struct udmabuf_create args = { };
+	unsigned int limit = (1 << 20) / PAGE;
+	int fd;
+
+	if (machine.threads > 1 || set_knob(SIZE_LIMIT, &small))
+		return;
+	args.size = (limit + pick(w, 2)) * PAGE;
+	args.memfd = syscall(SYS_memfd_create, "large", MFD_ALLOW_SEALING);
+	if ((int)args.memfd < 0 || ftruncate(args.memfd, args.size) ||
+	    fcntl(args.memfd, F_ADD_SEALS, F_SEAL_SHRINK))
+		die("memfd: %s", strerror(errno));
+	start(w, "UDMABUF_CREATE of a MiB", args.size, 0, 0);
+	fd = ioctl(w->node, UDMABUF_CREATE, &args);
+	expect(w, error_of(fd), args.size / PAGE > limit ? EINVAL : 0);
+	set_knob(SIZE_LIMIT, &size_settings[0]);
+	close(args.memfd);
+	if (fd < 0)
+		return;
+	if (lseek(fd, 0, SEEK_END) != (off_t)args.size)
+		violation(w, "a MiB has another size");
+	close(fd);
 }
 
 /* Buffers. */
@@ -2526,7 +2555,7 @@ static void call_end_of_the_world(struct world *w)
 	clear(w);
 	close_shared();
 	finish(w, 0);
-	check_returned();
+	check_returned(1);
 	open_shared();
 	open_importer(w);
 }
@@ -2546,6 +2575,7 @@ static const struct {
 	{ "punch hole", 10, call_punch },
 	{ "CREATE", 100, call_create },
 	{ "CREATE_LIST", 70, call_create_list },
+	{ "CREATE of a MiB", 1, call_size_limit },
 	{ "close(buffer)", 30, call_close_buffer },
 	{ "dup(buffer)", 8, call_dup },
 	{ "lseek(buffer)", 16, call_seek },
@@ -2609,7 +2639,7 @@ const struct tally *tally_of(unsigned int thread)
 	return &arena->world[thread].tally;
 }
 
-/* Before the threads: what they and their children will share. */
+/* First of all: what threads and their children will share. */
 void share_arena(void)
 {
 	struct sigaction fault = { .sa_handler = on_fault };
@@ -2628,6 +2658,12 @@ void share_arena(void)
 	sigaction(SIGBUS, &fault, NULL);
 	/* Without SA_RESTART: a wait that is interrupted must say so. */
 	sigaction(SIGALRM, &alarm, NULL);
+}
+
+/* A new beginning, as far as the model knows. */
+void start_over(void)
+{
+	memset(arena->world, 0, sizeof(arena->world));
 	open_shared();
 }
 
