@@ -348,7 +348,7 @@ struct row {
  * struct stage - what a row's steps are made with
  * @test: the test
  * @row: the row
- * @ledger: what the row's last step allocates; NULL before that counts
+ * @ledger: what the row's steps allocate; NULL before that counts
  * @node: the device node
  * @sysfs: where module parameters are
  * @debugfs: where buffers have their files
@@ -652,7 +652,12 @@ static long add_fence(struct stage *s)
 	s->fake->shim->hooks.dma_resv_test_signaled = signalled_later;
 	stub = dma_fence_get_stub();
 	dma_resv_lock(resv, NULL);
+	/* kfree_rcu() frees it with others, which no tracepoint tells. */
+	if (s->ledger)
+		s->ledger->task = NULL;
 	ret = dma_resv_reserve_fences(resv, 1);
+	if (s->ledger)
+		s->ledger->task = current;
 	if (!ret)
 		dma_resv_add_fence(resv, stub, DMA_RESV_USAGE_WRITE);
 	dma_resv_unlock(resv);
@@ -760,11 +765,18 @@ static long munmap(struct stage *s)
 /* The fault that a write of user space brings. */
 static long touch(struct stage *s)
 {
-	int ret;
+	struct follow_pfnmap_args args = { .address = MAP_ADDR };
+	struct mm_struct *mm = current->mm;
+	long ret;
 
-	mmap_read_lock(current->mm);
-	ret = fixup_user_fault(current->mm, MAP_ADDR, FAULT_FLAG_WRITE, NULL);
-	mmap_read_unlock(current->mm);
+	mmap_read_lock(mm);
+	ret = fixup_user_fault(mm, MAP_ADDR, FAULT_FLAG_WRITE, NULL);
+	args.vma = vma_lookup(mm, MAP_ADDR);
+	if (!ret && follow_pfnmap_start(&args))
+		ret = -ENODATA;
+	else if (!ret)
+		follow_pfnmap_end(&args);
+	mmap_read_unlock(mm);
 	return ret;
 }
 
@@ -778,10 +790,11 @@ static long vmap_buffer(struct stage *s)
 {
 	int ret;
 
+	iosys_map_clear(&s->map);
 	dma_resv_lock(s->dmabuf->resv, NULL);
 	ret = s->dmabuf->ops->vmap(s->dmabuf, &s->map);
 	dma_resv_unlock(s->dmabuf->resv);
-	return ret;
+	return ret ?: iosys_map_is_set(&s->map) ? 0 : -ENODATA;
 }
 
 static long vunmap_buffer(struct stage *s)
@@ -1035,6 +1048,7 @@ enum thing {
 	DESCRIPTORS,
 	BUFFERS,
 	REFERENCES,
+	MEMFD_REFERENCES,
 	ATTACHMENTS,
 	MAPPINGS,
 	PEERS,
@@ -1050,6 +1064,7 @@ static const char * const things[] = {
 	[DESCRIPTORS] = "descriptors",
 	[BUFFERS] = "made buffers in debugfs",
 	[REFERENCES] = "references to the buffer",
+	[MEMFD_REFERENCES] = "references to memfds",
 	[ATTACHMENTS] = "attachments",
 	[MAPPINGS] = "mappings",
 	[PEERS] = "peers",
@@ -1092,6 +1107,8 @@ static void count(struct stage *s, long nr[NR_THINGS])
 	nr[PINS] = pins_of(s->mem) + pins_of(s->holes);
 	nr[DESCRIPTORS] = files_descriptors();
 	nr[BUFFERS] = !simple_empty(dir);
+	nr[MEMFD_REFERENCES] = file_count(s->mem->file) +
+			       file_count(s->holes->file);
 	nr[USER_MAPPINGS] = current->mm->map_count;
 	nr[DEVICE_MAPPINGS] = s->fake->nr_mappings;
 	nr[POLICY] = fanout_sync_policy;
@@ -1184,10 +1201,10 @@ static bool try(struct stage *s, unsigned int nth, bool all)
 	else
 		nr--;
 
+	record(s, nth);
 	make(s, nr);
 	count(s, before);
 	shim_reset(s->fake->shim);
-	record(s, nth);
 	for (round = 0; round < 2; round++) {
 		if (!round)
 			arm(nth, all);
@@ -1204,8 +1221,8 @@ static bool try(struct stage *s, unsigned int nth, bool all)
 			KUNIT_EXPECT_GE(s->test, undo(s), 0);
 		expect_same(s, before, ret, nth, later);
 	}
-	record(s, 0);
 	unmake(s, nr);
+	record(s, 0);
 	return consumed;
 }
 
