@@ -84,6 +84,7 @@ struct inode {
 	unsigned short users;	/* descriptors and maps */
 	unsigned short maps;	/* that deny F_SEAL_WRITE */
 	unsigned short maps_unsure;	/* that may */
+	bool was_mapped;
 	unsigned short page[MEMFD_PAGES + 1];
 };
 
@@ -595,14 +596,14 @@ static void call_close_memfd(struct world *w)
 }
 
 /*
- * UML walks the maps that it takes pages from without their lock, if another
- * task does the same (flush_tlb_mm() in arch/um/kernel/tlb.c), and is told off
- * for it.
+ * If two tasks take pages from a process's maps at once, UML walks them without
+ * their lock (flush_tlb_mm() in arch/um/kernel/tlb.c). Lockdep tells, or it
+ * crashes. A child of any thread may still have a map that was here.
  */
 static bool must_not_unmap(const struct world *w, const struct inode *inode)
 {
 	return machine.uml && (machine.threads > 1 || w->loose) &&
-	       inode->maps + inode->maps_unsure;
+	       inode->was_mapped;
 }
 
 static void call_truncate(struct world *w)
@@ -1662,6 +1663,7 @@ static void call_mmap_memfd(struct world *w)
 		.inode = memfd->inode, .sure = sure,
 	};
 	inode->users++;
+	inode->was_mapped = true;
 	if (sure)
 		inode->maps++;
 	else
@@ -2095,13 +2097,23 @@ static void open_importer(struct world *w)
 		die("/dev/edu-importer: %s", strerror(errno));
 }
 
-/* The importer goes away with all it has. */
+/*
+ * The importer goes away with all it has. Children of other threads have its
+ * file, too, and keep what is mapped: then nothing may be.
+ */
 static void close_importer(struct world *w)
 {
 	unsigned int i;
 
 	if (w->importer < 0)
 		return;
+	for (i = 0; i < ATTACHMENTS && machine.threads > 1; i++) {
+		struct edu_map req = { .attachment = w->attachment[i].number };
+
+		if (w->attachment[i].used && w->attachment[i].mapped &&
+		    ioctl(w->importer, EDU_UNMAP, &req))
+			violation(w, "unmap: %s", strerrorname_np(errno));
+	}
 	close(w->importer);
 	w->importer = -1;
 	for (i = 0; i < ATTACHMENTS; i++)
