@@ -36,7 +36,6 @@ BUILT = {"debug": (("guest.config", "kasan.config"), "10 minutes"),
 _WATCHED = "KCSAN_SANITIZE=$(if $(filter drivers/dma-buf kernel/dma,$(obj)),y,n)"
 
 _GUEST_SOURCES = ("guest.c", "scenarios.c", "bench.c", "plan.c", "races.c")
-_HOSTILE_SOURCES = ("hostile.c", "hostile_calls.c", "hostile_failnth.c")
 _PLAN = REPO / "driver/sync_plan.c"
 # What the kernel has for attributes and user space has not.
 _GUEST_FLAGS = ("-static", "-pthread", "-O2", "-Wall", "-Wextra", "-Werror",
@@ -173,7 +172,7 @@ def _build_modules(kernel: Kernel, log: Path) -> list[Path]:
 def build_hostile(program: Path, log: Path) -> None:
     """Build the hostile user as @program."""
     _logged("hostile", ["gcc", *_GUEST_FLAGS, "-o", program,
-                        *(GUEST / name for name in _HOSTILE_SOURCES)], log,
+                        *sorted(GUEST.glob("hostile*.c"))], log,
             "the hostile program could not be built")
 
 
