@@ -12,8 +12,8 @@
  *
  * Would miss: two faults with a success between them; faults in what a device's
  * own DMA layer allocates (the devices are fakes); the start of the module,
- * which is long over; memory left behind that is neither pinned nor came from
- * kmalloc().
+ * which is long over; huge pages, for which the driver allocates nothing more;
+ * memory left behind that is neither pinned nor came from kmalloc().
  */
 #include <kunit/test.h>
 #include <linux/completion.h>
@@ -301,7 +301,6 @@ enum memory_of {
 	PAGE_TWICE,
 	MANY_ITEMS,
 	HOLES,
-	HUGE_PAGE,
 };
 
 #define MAX_STEPS	5
@@ -896,8 +895,6 @@ static const struct step policy_changed = { set_policy, reset_policy };
 
 static const struct row rows[] = {
 	{ "create", CREATE, CREATE_STEPS, .errors = CREATE_ERRORS },
-	{ "create of a huge page", CREATE, CREATE_STEPS,
-	  .errors = CREATE_ERRORS, .memory = HUGE_PAGE },
 	{ "create, no descriptor left", CREATE,
 	  { &create_args, &no_descriptors, &created }, .errors = CREATE_ERRORS,
 	  .want = -EMFILE },
@@ -1014,11 +1011,9 @@ static const struct row rows[] = {
 
 	/* An area. */
 	{ "mmap", 1, { &buffer, &mmapped }, .errors = { -ENOMEM } },
-	/* Two levels of page tables; one for a huge page. */
+	/* Two levels of page tables. */
 	{ "first touch", 2, { &buffer, &mmapped, &touched },
 	  .errors = { -ENOMEM } },
-	{ "first touch of a huge page", 1, { &buffer, &mmapped, &touched },
-	  .errors = { -ENOMEM }, .memory = HUGE_PAGE },
 	/* The list of pages, and the area. */
 	{ "vmap", 2, { &buffer, &vmapped }, .errors = { -ENOMEM } },
 	{ "vmap of many pages", 2, { &buffer, &vmapped },
@@ -1293,11 +1288,8 @@ static int init(struct kunit *test)
 			     0);
 	KUNIT_ASSERT_EQ(test, addr, USER_ADDR);
 
-	if (row->memory == HUGE_PAGE)
-		s->mem = memory_hugetlb(test, 1);
-	else
-		s->mem = memory_shmem(test, row->memory == MANY_ITEMS ?
-					     MANY_PAGES : PAGES);
+	s->mem = memory_shmem(test, row->memory == MANY_ITEMS ? MANY_PAGES :
+								PAGES);
 	memory_fill(test, s->mem);
 	s->holes = memory_shmem(test, PAGES);
 
