@@ -95,12 +95,12 @@ struct ready_plan {
  * and the length of a ready plan mean that there is nothing to do.
  *
  * Lock order: mmap_lock, the reservation lock, fs_reclaim
- * (drivers/dma-buf/dma-resv.c: dma_resv_lockdep()). So nothing touches user
- * memory under the reservation lock, and what map allocates may sleep. Fences
- * are waited for without it: whoever signals them may need it. So are readers
- * of @debugfs, who take it, when the file is removed. Creating takes one
- * memfd's inode lock at a time, releasing one folio lock at a time; neither is
- * held together with the reservation lock. A fault, under mmap_lock or a VMA's
+ * (drivers/dma-buf/dma-resv.c: dma_resv_lockdep()). So user memory is not
+ * touched under the reservation lock, and allocations under it may sleep.
+ * Fences are waited for without it, since others may use the buffer meanwhile,
+ * and so are the readers of @debugfs, who take it, when the file is removed.
+ * Creating takes one memfd's inode lock at a time, releasing one folio's lock;
+ * neither meets the reservation lock. A fault, under mmap_lock or its VMA's
  * lock, and a parameter's change, under the module's parameter lock, take none.
  *
  * Invariant: the ready plans are those of the peers, under the reservation

@@ -52,7 +52,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     race.add_argument("--seed", type=int, default=1, metavar="N",
                       help="of all random numbers (1)")
     race.add_argument("--only", default="", metavar="WORD",
-                      help="races with WORD in their names, not hostile")
+                      help="races with WORD in their names, or hostile")
     race.add_argument("--debug", action="store_true",
                       help="on the kernel with KASAN instead of KCSAN")
     users = add("hostile", "let hostile users loose on the driver, in UML")

@@ -30,7 +30,7 @@ TOOLS = (*KERNEL_BUILD, Need("cpio", program="cpio"),
 
 # The kernels that are built: their fragments, and for how long on 2 cores.
 BUILT = {"debug": (("guest.config", "kasan.config"), "10 minutes"),
-         "kcsan": (("guest.config", "kcsan.config"), "5 minutes")}
+         "kcsan": (("guest.config", "kcsan.config"), "7 minutes")}
 # What KCSAN watches besides our modules. The rest of the kernel has races of
 # its own, and would take most of the watchpoints.
 _WATCHED = "KCSAN_SANITIZE=$(if $(filter drivers/dma-buf kernel/dma,$(obj)),y,n)"
@@ -198,6 +198,7 @@ def initramfs(kernel: Kernel) -> Path:
     _logged("guest", ["gcc", *_GUEST_FLAGS, "-o", root / "init",
                       *(GUEST / name for name in _GUEST_SOURCES), _PLAN], log,
             "the guest program could not be built")
+    build_hostile(root / "hostile", log)
     tree: KernelTree = newest_tree()
     _logged("selftest", ["gcc", "-static", "-O2", "-o", root / "selftest",
                          tree.path / SELFTEST], log,

@@ -45,7 +45,8 @@ def parse(lines: Iterable[str]) -> Report:
             if "hostile" in entry and "status" in entry:
                 report.hostile_status = int(entry["status"])
             elif "hostile" in entry:
-                report.hostile.append(entry["line"])
+                report.hostile.append(
+                    entry["line"].removeprefix("hostile: "))
         except (ValueError, KeyError, TypeError) as error:
             raise Failure(f"the guest's result line {number} makes no sense: "
                           f"{line[:120]!r}") from error
@@ -72,14 +73,15 @@ def table(report: Report) -> list[str]:
                    31 if race.wrong else 32)
             + f" {race.name}: {race.wrong or _counts(race)}")
     if report.hostile_status is not None:
-        bad = report.hostile_status != 0
-        lines += [f"       {line}" for line in report.hostile[-10:]] if bad \
-            else []
-        lines.append(
-            colour("FAILED" if bad else "ok    ", 31 if bad else 32)
-            + " hostile: " + (f"exit status {report.hostile_status}" if bad
-                              else report.hostile[-1] if report.hostile
-                              else "nothing to say"))
+        last = report.hostile[-1] if report.hostile else ""
+        if report.hostile_status:
+            lines += [f"       {line}" for line in report.hostile[-20:]
+                      if not line.startswith("progress:")]
+            lines.append(colour("FAILED", 31)
+                         + f" hostile: exit status {report.hostile_status}")
+        else:
+            lines.append(colour("ok    ", 32) + " hostile: "
+                         + last.removeprefix("ok").strip())
     return lines
 
 

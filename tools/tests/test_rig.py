@@ -298,7 +298,7 @@ class Races(unittest.TestCase):
 
     def test_hostile_program_is_judged_by_its_status(self) -> None:
         """Its last words are shown; if it failed, more of them."""
-        self.assertEqual(self.table(race("r"), *hostile(0, "a", "5 calls")), (
+        self.assertEqual(self.table(race("r"), *hostile(0, "a", "hostile: ok     5 calls")), (
             ["ok     r: read_all 3", "ok     hostile: 5 calls"],
             "2 passed, 0 failed, 0 skipped"))
         self.assertEqual(self.table(*hostile(1, "a", "lost")), (

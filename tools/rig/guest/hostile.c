@@ -129,9 +129,14 @@ static long buffers(void)
 	return read_number(DEBUGFS "/dma_buf/bufinfo", "Total ");
 }
 
-/* How many files are open, by whomever. */
+/*
+ * How many files are open, by whomever. Of several CPUs each keeps up to 32 to
+ * itself: then nobody tells.
+ */
 static long files(void)
 {
+	if (sysconf(_SC_NPROCESSORS_ONLN) > 1)
+		return -1;
 	return read_number("/proc/sys/fs/file-nr", "");
 }
 
@@ -159,7 +164,8 @@ void check_returned(unsigned int open_files)
 
 	for (i = 0; i < 100; i++) {
 		if (pins() == machine.pins && buffers() == machine.buffers &&
-		    files() == machine.files + open_files)
+		    (machine.files < 0 ||
+		     files() == machine.files + open_files))
 			return;
 		nanosleep(&moment, NULL);
 	}

@@ -841,8 +841,8 @@ static const struct race races[] = {
 	{ "create against seals", false, {
 		&do_make_of_sealed, &do_seal } },
 	{ "everything against unload", false, {
-		&do_unload_and_load, &do_make_use_close, &do_make_use_close,
-		&do_read_debugfs, &do_read_knobs } },
+		&do_unload_and_load, &do_make_use_close, &do_read_debugfs,
+		&do_read_knobs } },
 };
 
 static void *work(void *arg)
@@ -1069,6 +1069,6 @@ void run_races(const struct exporter *exporter)
 	for (i = 0; i < ARRAY_SIZE(races); i++)
 		if (strstr(races[i].name, only))
 			run_race(&races[i], seconds, seed);
-	if (!*only && !access(hostile[0], X_OK))
+	if (strstr("hostile", only))
 		run_program("hostile", exporter->name, hostile);
 }
