@@ -26,6 +26,7 @@
 #include <linux/fs.h>
 #include <linux/iosys-map.h>
 #include <linux/kthread.h>
+#include <linux/log2.h>
 #include <linux/mman.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
@@ -301,6 +302,7 @@ enum memory_of {
 	PAGE_TWICE,
 	MANY_ITEMS,
 	HOLES,
+	TOUCHING_PAGES,
 };
 
 #define MAX_STEPS	5
@@ -895,6 +897,9 @@ static const struct step policy_changed = { set_policy, reset_policy };
 
 static const struct row rows[] = {
 	{ "create", CREATE, CREATE_STEPS, .errors = CREATE_ERRORS },
+	/* One extent, and the room for eight is given back. */
+	{ "create of pages that touch", CREATE + 1, CREATE_STEPS,
+	  .errors = CREATE_ERRORS, .memory = TOUCHING_PAGES },
 	{ "create, no descriptor left", CREATE,
 	  { &create_args, &no_descriptors, &created }, .errors = CREATE_ERRORS,
 	  .want = -EMFILE },
@@ -1307,6 +1312,8 @@ static int init(struct kunit *test)
 		s->fake->max_seg_size = SZ_32K;
 	if (row->merges)
 		fake_device_merge(s->fake);
+	if (row->memory == TOUCHING_PAGES)
+		memory_block(test, ilog2(PAGES));
 
 	change_settings(test);
 	return 0;

@@ -229,6 +229,10 @@ static int map_merged(struct fake_device *fake, struct sg_table *sgt)
 		sg_dma_len(to) = sg->length;
 		nents++;
 	}
+	/* What stands behind them is left to the DMA layer. */
+	for_each_sgtable_sg(sgt, sg, i)
+		if (i >= nents)
+			sg_dma_len(sg) = sg->length;
 	sgt->nents = nents;
 	return 0;
 }

@@ -1750,6 +1750,57 @@ static void entries_end_at_the_boundary(struct kunit *test)
 	memory_put_buffer(test, f->dmabuf);
 }
 
+static int (*map_of_fakes)(struct device *dev, struct sg_table *sgt,
+			   enum dma_data_direction dir, unsigned long attrs);
+
+static int map_marked(struct device *dev, struct sg_table *sgt,
+		      enum dma_data_direction dir, unsigned long attrs)
+{
+	int ret = map_of_fakes(dev, sgt, dir, attrs);
+
+	if (!ret)
+		sg_dma_mark_swiotlb(sgt->sgl);
+	return ret;
+}
+
+static unsigned long merge_two_pages(struct device *dev)
+{
+	return 2 * PAGE_SIZE - 1;
+}
+
+/*
+ * Behind an IOMMU a list that may be bounced is, entry by entry, where an entry
+ * does not fill whole pages of the IOMMU: those of a larger size than the CPU's.
+ */
+static void marked_lists_are_opaque_if_pages_differ(struct kunit *test)
+{
+	struct fanout *f = test->priv;
+	struct fanout_buffer *buffer;
+	struct udmabuf_create_item item;
+	struct importer *gpu;
+
+	if (!IS_ENABLED(CONFIG_NEED_SG_DMA_FLAGS))
+		kunit_skip(test, "needs CONFIG_NEED_SG_DMA_FLAGS");
+	memory_block(test, 2);
+	item = memory_item(memory_shmem(test, 4), 1, 1);
+	f->dmabuf = memory_buffer(test, &item, 1);
+	buffer = f->dmabuf->priv;
+	gpu = attach(f, fake_device_create(test, "gpu", SYNC_NONCOHERENT));
+	fake_device_merge(gpu->fake);
+
+	map_of_fakes = f->shim->hooks.dma_map_sgtable;
+	f->shim->hooks.dma_map_sgtable = map_marked;
+	KUNIT_ASSERT_EQ(test, 0, importer_map(gpu, DMA_TO_DEVICE));
+	KUNIT_EXPECT_EQ(test, SYNC_NONCOHERENT, buffer->peer[0].kind);
+	importer_unmap(gpu);
+
+	f->shim->hooks.dma_get_merge_boundary = merge_two_pages;
+	KUNIT_ASSERT_EQ(test, 0, importer_map(gpu, DMA_TO_DEVICE));
+	KUNIT_EXPECT_EQ(test, SYNC_OPAQUE, buffer->peer[0].kind);
+	kunit_release_action(test, importer_detach, gpu);
+	memory_put_buffer(test, f->dmabuf);
+}
+
 /* An importer that goes takes all its mappings along, and no one else's. */
 static void only_lost_mappings_are_dropped(struct kunit *test)
 {
@@ -1829,6 +1880,7 @@ static struct kunit_case fanout_test_cases[] = {
 	KUNIT_CASE(map_to_no_entries_is_an_error),
 	KUNIT_CASE(hopeless_maps_are_tried_once),
 	KUNIT_CASE(entries_end_at_the_boundary),
+	KUNIT_CASE(marked_lists_are_opaque_if_pages_differ),
 	KUNIT_CASE(only_lost_mappings_are_dropped),
 	{ }
 };

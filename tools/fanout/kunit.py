@@ -46,15 +46,12 @@ MACHINES = {
 def command(verb: str, arch: str, variant: str = "") -> list[str | Path]:
     """The kunit.py line for @verb, as far as all verbs have it in common.
 
-    @variant names what is added to the architecture's configuration, from
-    kunit/VARIANT.kunitconfig and, if there is one, VARIANT-ARCH.kunitconfig.
+    @variant names what is added to the architecture's configuration, of
+    kunit/*.kunitconfig: several with a - between them.
     """
     machine = MACHINES[arch]
-    configs = [machine.config]
-    if variant:
-        configs.append(REPO / f"kunit/{variant}.kunitconfig")
-        ours = REPO / f"kunit/{variant}-{arch}.kunitconfig"
-        configs += [ours] if ours.is_file() else []
+    configs = [machine.config, *(REPO / f"kunit/{name}.kunitconfig"
+                                 for name in variant.split("-") if name)]
     return [sys.executable, FARM / "tools/testing/kunit/kunit.py", verb,
             f"--build_dir={build_folder(arch, variant)}",
             *(f"--kunitconfig={config}" for config in configs),
@@ -150,7 +147,8 @@ def run_suites(arch: str = "um", variant: str = "",
                suites: str = "") -> Totals:
     """Build the kernel for @arch and @variant and run the suites in it.
 
-    build/linux must have been prepared.
+    All of them, or those that @suites names: a glob, or another argument of
+    kunit.py that does. build/linux must have been prepared.
     """
     machine = MACHINES[arch]
     require((*KERNEL_BUILD, *machine.needs))
@@ -162,7 +160,8 @@ def run_suites(arch: str = "um", variant: str = "",
     console = build / "test.log"
     for old in (results, console):
         old.unlink(missing_ok=True)
-    minutes = "6" if (arch, variant) == ("um", "debug") else machine.minutes
+    minutes = "6" if (arch, variant[:5]) == ("um", "debug") \
+        else machine.minutes
     say(what, "building and running the suites"
         if (build / "vmlinux").exists() else
         f"building a kernel and running the suites, about {minutes} minutes "
