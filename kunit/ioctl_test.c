@@ -17,6 +17,7 @@
 #include <linux/completion.h>
 #include <linux/cred.h>
 #include <linux/dma-buf.h>
+#include <linux/falloc.h>
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -892,7 +893,35 @@ static void nothing_is_written_to_the_caller(struct kunit *test)
 	}
 }
 
-/* Whose memory it is. */
+/* Who may have buffers, and whose memory they are. */
+
+/* The node is root's alone, until udev says otherwise; to open it is all. */
+static void who_opens_the_node_has_buffers(struct kunit *test)
+{
+	struct memory *mem = sealed(test, F_SEAL_SHRINK);
+	struct udmabuf_create_item item = memory_item(mem, 0, 1);
+	struct vfsmount *dev = files_mount(test, "devtmpfs");
+	struct nodes *nodes = test->priv;
+	struct file *before;
+	enum driver driver;
+	struct inode *inode;
+	long fd;
+
+	for (driver = 0; driver < NR_DRIVERS; driver++) {
+		before = nodes->file[driver];
+		inode = file_inode(before);
+		KUNIT_EXPECT_EQ(test, inode->i_mode & 07777, 0600);
+		KUNIT_EXPECT_TRUE(test, uid_eq(inode->i_uid, GLOBAL_ROOT_UID));
+		nodes->file[driver] = files_open(dev, drivers[driver].node,
+						 O_RDONLY);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, nodes->file[driver]);
+		fd = create(test, driver, NATIVE, 0, &item);
+		__fput_sync(nodes->file[driver]);
+		nodes->file[driver] = before;
+		KUNIT_ASSERT_GE(test, fd, 0);
+		close_buffer(test, fd);
+	}
+}
 
 /*
  * Pinned memory is not locked memory: a user who may lock none can make buffers,
@@ -1119,6 +1148,55 @@ static void a_seal_that_was_first_wins(struct kunit *test)
 				create(test, driver, NATIVE, 0, &item));
 }
 
+/*
+ * What is done to the memfd afterwards does not reach the buffer. The memory
+ * cannot be sealed against writing; it can be against future writes, which
+ * those through the buffer are not; and a hole takes pages from the memfd only.
+ */
+static void a_buffer_is_not_sealed_later(struct kunit *test)
+{
+	struct memory *mem = sealed(test, F_SEAL_SHRINK);
+	struct udmabuf_create_item item = memory_item(mem, 0, NR_PAGES);
+	enum driver driver;
+	unsigned long user;
+	struct fd buffer;
+	u64 value = 42;
+	long fd;
+
+	for (driver = 0; driver < NR_DRIVERS; driver++) {
+		SHMEM_I(file_inode(mem->file))->seals = F_SEAL_SHRINK;
+		fd = create(test, driver, NATIVE, 0, &item);
+		KUNIT_ASSERT_GE(test, fd, 0);
+		KUNIT_EXPECT_EQ(test, -EBUSY, memfd_fcntl(mem->file,
+							  F_ADD_SEALS,
+							  F_SEAL_WRITE));
+		KUNIT_EXPECT_EQ(test, 0, memfd_fcntl(mem->file, F_ADD_SEALS,
+						     F_SEAL_FUTURE_WRITE));
+		buffer = fdget(fd);
+		user = vm_mmap(fd_file(buffer), 0, PAGE_SIZE,
+			       PROT_READ | PROT_WRITE, MAP_SHARED, 0);
+		fdput(buffer);
+		KUNIT_EXPECT_FALSE(test, IS_ERR_VALUE(user));
+		KUNIT_EXPECT_EQ(test, 0, copy_to_user((void __user *)user,
+						      &value, sizeof(value)));
+		KUNIT_EXPECT_EQ(test, value, memory_get(mem, 0));
+
+		SHMEM_I(file_inode(mem->file))->seals = F_SEAL_SHRINK;
+		KUNIT_EXPECT_EQ(test, 0,
+				vfs_fallocate(mem->file, FALLOC_FL_PUNCH_HOLE |
+						    FALLOC_FL_KEEP_SIZE,
+					      0, PAGE_SIZE));
+		KUNIT_EXPECT_EQ(test, 0, memory_pfn(mem, 0));
+		value = 0;
+		KUNIT_EXPECT_EQ(test, 0, copy_from_user(&value,
+							(void __user *)user,
+							sizeof(value)));
+		KUNIT_EXPECT_EQ(test, 42, value);
+		vm_munmap(user, PAGE_SIZE);
+		close_buffer(test, fd);
+	}
+}
+
 /* hugetlbfs files have seals of their own: the same rules. */
 static void seals_of_hugetlbfs_files_count(struct kunit *test)
 {
@@ -1223,10 +1301,12 @@ static struct kunit_case ioctl_cases[] = {
 	KUNIT_CASE(callers_of_32_bits_are_served),
 	KUNIT_CASE(a_buffer_without_a_descriptor_is_released),
 	KUNIT_CASE(nothing_is_written_to_the_caller),
+	KUNIT_CASE(who_opens_the_node_has_buffers),
 	KUNIT_CASE(pins_are_not_locked_memory),
 	KUNIT_CASE(the_memory_cgroup_is_the_limit),
 	KUNIT_CASE(racing_seal_cannot_slip_in),
 	KUNIT_CASE(a_seal_that_was_first_wins),
+	KUNIT_CASE(a_buffer_is_not_sealed_later),
 	KUNIT_CASE(seals_of_hugetlbfs_files_count),
 	KUNIT_CASE(parameters_take_their_names_only),
 	{ }
