@@ -2,9 +2,9 @@
 /*
  * Races: kernel threads that use one buffer at the same time. To the driver each
  * of them is a process of its own. The judges are lockdep, DMA API debugging,
- * KASAN where it is built in, KCSAN under x86_64, and what has to hold whoever
- * comes first. Mappings are real; only their kinds are told by the test, so
- * that there is something to sync on every machine.
+ * KASAN and KCSAN where they are built in, and what has to hold whoever comes
+ * first. Mappings are real; only their kinds are told by the test, so that there
+ * is something to sync on every machine.
  *
  * Would miss: what devices and user space do meanwhile, and the module's unload
  * (the rig has all three). On one CPU, as UML is, threads change places only
@@ -815,15 +815,19 @@ static struct {
 	struct memory *mem;
 } mapped;
 
-static void map_user(struct racer *racer)
+static void map_all(struct race *race)
 {
-	unsigned long size = MAPPED_PAGES << PAGE_SHIFT;
-
-	kthread_use_mm(mapped.mm);
-	KUNIT_EXPECT_EQ(racer->race->test, USER_ADDR,
-			vm_mmap(racer->race->dmabuf->file, USER_ADDR, size,
+	KUNIT_EXPECT_EQ(race->test, USER_ADDR,
+			vm_mmap(race->dmabuf->file, USER_ADDR,
+				MAPPED_PAGES << PAGE_SHIFT,
 				PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
 				0));
+}
+
+static void map_user(struct racer *racer)
+{
+	kthread_use_mm(mapped.mm);
+	map_all(racer->race);
 	pause(racer);
 	if (dice(racer, 2))
 		vm_munmap(USER_ADDR + dice(racer, MAPPED_PAGES) * PAGE_SIZE,
@@ -869,6 +873,7 @@ static void faults_and_unmaps_race(struct kunit *test)
 	KUNIT_ASSERT_FALSE(test, !addr || IS_ERR_VALUE(addr));
 	mapped.mm = current->mm;
 	mapped.mem = mem;
+	map_all(race);
 
 	add_racer(race, map_user, 40);
 	add_racer(race, touch_user, 400);
