@@ -234,6 +234,9 @@ static int map_merged(struct fake_device *fake, struct sg_table *sgt)
 		if (i >= nents)
 			sg_dma_len(sg) = sg->length;
 	sgt->nents = nents;
+	/* What stands in the others is nobody's business. */
+	while ((to = sg_next(to)))
+		sg_dma_len(to) = 0xbad;
 	return 0;
 }
 

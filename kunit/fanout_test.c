@@ -10,11 +10,13 @@
  */
 #include <kunit/test.h>
 #include <linux/completion.h>
+#include <linux/debugfs.h>
 #include <linux/delay.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-fence.h>
 #include <linux/dma-resv.h>
 #include <linux/fs.h>
+#include <linux/iosys-map.h>
 #include <linux/kthread.h>
 #include <linux/pid.h>
 #include <linux/sched/signal.h>
@@ -594,6 +596,7 @@ static void from_device_is_widened_and_to_device_is_not(struct kunit *test)
  */
 static void importers_table_is_its_own(struct kunit *test)
 {
+	static struct scatterlist other[1];
 	struct fanout *f = test->priv;
 	struct scatterlist *sg;
 	struct importer *cam;
@@ -609,6 +612,10 @@ static void importers_table_is_its_own(struct kunit *test)
 	cam->sgt->nents = 0;
 	begin(f, CPU_RW);
 	end(f, CPU_RW);
+	/* It is not freed through what the importer made of it either. */
+	sg_init_table(other, ARRAY_SIZE(other));
+	cam->sgt->sgl = other;
+	cam->sgt->orig_nents = ARRAY_SIZE(other);
 	importer_unmap(cam);
 }
 
@@ -879,13 +886,25 @@ static void bounced_map_retries_with_smaller_entries(struct kunit *test)
 	struct fake_device *fake;
 	struct importer *usb;
 
+	memory_block(test, 6);
 	f->dmabuf = export_pages(test, 64);
 	fake = fake_device_create(test, "usb", SYNC_BOUNCED);
 	fake->max_seg_size = UINT_MAX;
 	usb = attach(f, fake);
+
+	/* What can be bounced in one piece is known before. */
+	fake->max_mapping_size = SZ_64K;
+	shim_reset(f->shim);
+	KUNIT_ASSERT_EQ(test, 0, importer_map(usb, DMA_TO_DEVICE));
+	KUNIT_EXPECT_EQ(test, 1, shim_count(f->shim, SHIM_DMA_MAP_SGTABLE));
+	importer_unmap(usb);
+
+	/* Whether there is room for it is not. */
 	fake->fail_above = PAGE_SIZE;
+	shim_reset(f->shim);
 	KUNIT_ASSERT_EQ(test, 0, importer_map(usb, DMA_TO_DEVICE));
 	KUNIT_EXPECT_EQ(test, 64, usb->sgt->nents);
+	KUNIT_EXPECT_GT(test, shim_count(f->shim, SHIM_DMA_MAP_SGTABLE), 1);
 	importer_unmap(usb);
 
 	/* No room at all. */
@@ -897,9 +916,11 @@ static void bounced_map_retries_with_smaller_entries(struct kunit *test)
 	shim_mark(f->shim);
 	KUNIT_EXPECT_EQ(test, -EIO, importer_map(usb, DMA_TO_DEVICE));
 	KUNIT_EXPECT_EQ(test, 1, shim_count(f->shim, SHIM_DMA_MAP_SGTABLE));
+	kunit_release_action(test, importer_detach, usb);
+	memory_put_buffer(test, f->dmabuf);
 }
 
-static void add_mixed(struct fanout *f, enum sync_kind kind)
+static struct importer *add_mixed(struct fanout *f, enum sync_kind kind)
 {
 	struct fake_device *fake = fake_device_create(f->test, "dev", kind);
 	struct importer *dev = attach(f, fake);
@@ -909,14 +930,16 @@ static void add_mixed(struct fanout *f, enum sync_kind kind)
 	fake->max_mapping_size = SZ_256K;
 	fake->bounce_every = 2;
 	KUNIT_ASSERT_EQ(f->test, 0, importer_map(dev, DMA_FROM_DEVICE));
+	return dev;
 }
 
 /* H18: a step touches the segments of its half only, caches first. */
 static void mixed_mapping_is_synced_in_halves(struct kunit *test)
 {
 	struct fanout *f = test->priv;
+	struct importer *dev;
 
-	add_mixed(f, SYNC_NONCOHERENT);
+	dev = add_mixed(f, SYNC_NONCOHERENT);
 	shim_mark(f->shim);
 	begin(f, CPU_READ);
 	FAKE_EXPECT_SYNCS(test, "for_cpu dev BIDIRECTIONAL x4 pages",
@@ -929,6 +952,12 @@ static void mixed_mapping_is_synced_in_halves(struct kunit *test)
 	end(f, CPU_WRITE);
 	FAKE_EXPECT_SYNCS(test, "for_device dev BIDIRECTIONAL x4 pages",
 			  "for_device dev BIDIRECTIONAL x4 slots");
+
+	importer_unmap(dev);
+	shim_mark(f->shim);
+	begin(f, CPU_RW);
+	end(f, CPU_RW);
+	FAKE_EXPECT_SYNCS(test);
 }
 
 /* H18: of a coherent device only the bounced half needs anything. */
@@ -1206,9 +1235,9 @@ static void interrupted_wait_does_nothing(struct kunit *test)
 
 static unsigned int stolen;
 
-static bool steal_once(struct dma_resv *resv, enum dma_resv_usage usage)
+static bool steal_twice(struct dma_resv *resv, enum dma_resv_usage usage)
 {
-	return stolen++ ? dma_resv_test_signaled(resv, usage) : false;
+	return stolen++ < 2 ? false : dma_resv_test_signaled(resv, usage);
 }
 
 /* H12: fences are tested under the lock, and waited for without it. */
@@ -1219,12 +1248,12 @@ static void fences_are_tested_under_the_lock(struct kunit *test)
 	add_device(f, "cam", SYNC_NONCOHERENT, DMA_FROM_DEVICE);
 	dma_fence_signal(&add_job(f, DMA_RESV_USAGE_WRITE)->fence);
 	stolen = 0;
-	f->shim->hooks.dma_resv_test_signaled = steal_once;
+	f->shim->hooks.dma_resv_test_signaled = steal_twice;
 	shim_mark(f->shim);
 	begin(f, CPU_READ);
-	KUNIT_EXPECT_EQ(test, 1,
-			shim_count(f->shim, SHIM_DMA_RESV_WAIT_TIMEOUT));
 	KUNIT_EXPECT_EQ(test, 2,
+			shim_count(f->shim, SHIM_DMA_RESV_WAIT_TIMEOUT));
+	KUNIT_EXPECT_EQ(test, 3,
 			shim_count(f->shim, SHIM_DMA_RESV_LOCK_INTERRUPTIBLE));
 	FAKE_EXPECT_SYNCS(test, "for_cpu cam BIDIRECTIONAL");
 	end(f, CPU_READ);
@@ -1633,7 +1662,7 @@ static void interrupted_after_the_fences_does_nothing(struct kunit *test)
 	add_device(f, "usb", SYNC_BOUNCED, DMA_FROM_DEVICE);
 	dma_fence_signal(&add_job(f, DMA_RESV_USAGE_WRITE)->fence);
 	stolen = 0;
-	f->shim->hooks.dma_resv_test_signaled = steal_once;
+	f->shim->hooks.dma_resv_test_signaled = steal_twice;
 	locks_to_go = 1;
 	f->shim->hooks.dma_resv_lock_interruptible = lock_that_often;
 	shim_mark(f->shim);
@@ -1746,6 +1775,13 @@ static void entries_end_at_the_boundary(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, importer_map(cam, DMA_TO_DEVICE));
 	KUNIT_EXPECT_EQ(test, 6, cam->sgt->nents);
 	importer_unmap(cam);
+
+	/* A page less than all of it. */
+	cam->fake->seg_boundary = ULONG_MAX;
+	cam->fake->max_seg_size = (BIT(BLOCK_ORDER) - 3) * PAGE_SIZE;
+	KUNIT_ASSERT_EQ(test, 0, importer_map(cam, DMA_TO_DEVICE));
+	KUNIT_EXPECT_EQ(test, 2, cam->sgt->nents);
+	importer_unmap(cam);
 	kunit_release_action(test, importer_detach, cam);
 	memory_put_buffer(test, f->dmabuf);
 }
@@ -1824,6 +1860,138 @@ static void only_lost_mappings_are_dropped(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pins + PAGES, memory_pins());
 }
 
+/* H18: a half that writes stands for itself alone, and others for themselves. */
+static void a_half_does_not_stand_for_the_whole(struct kunit *test)
+{
+	struct fanout *f = test->priv;
+
+	fanout_sync_policy = SYNC_POLICY_MINIMAL;
+	add_mixed(f, SYNC_NONCOHERENT);
+	add_device(f, "gpu", SYNC_NONCOHERENT, DMA_TO_DEVICE);
+	begin(f, CPU_READ);
+	shim_mark(f->shim);
+	end(f, CPU_READ);
+	FAKE_EXPECT_SYNCS(test, "for_device dev BIDIRECTIONAL x4 pages",
+			  "for_device gpu TO_DEVICE");
+}
+
+/* H15: of two processes, one ends its own access, dies, and is forgotten. */
+static void an_end_is_of_its_own_process(struct kunit *test)
+{
+	struct process process[2] = { };
+	struct fanout *f = test->priv;
+	struct pid *pid;
+	unsigned int held;
+
+	create_processes(test, process, ARRAY_SIZE(process));
+	pid = task_tgid(process[0].worker->task);
+	held = refcount_read(&pid->count);
+	begins(&process[0]);
+	KUNIT_EXPECT_EQ(test, held + 1, refcount_read(&pid->count));
+	ends(&process[0]);
+	begins(&process[1]);
+	KUNIT_EXPECT_EQ(test, held, refcount_read(&pid->count));
+
+	begins(&process[0]);
+	ends(&process[0]);
+	kunit_release_action(test, stop_worker, process[0].worker);
+	KUNIT_EXPECT_TRUE(test, is_open(f));
+	ends(&process[1]);
+	KUNIT_EXPECT_FALSE(test, is_open(f));
+}
+
+/* What importers and CPUs do with a buffer, and what fails, in one life of it. */
+static void one_life(struct fanout *f, struct udmabuf_create_item *item,
+		     struct fake_device *cam, struct fake_device *usb,
+		     struct process *process)
+{
+	struct dma_buf_attachment *first, *second;
+	struct iosys_map map;
+	struct sg_table *sgt;
+
+	f->dmabuf = fanout_buffer_export(item, 1, PAGES - 1, NULL);
+	KUNIT_ASSERT_PTR_EQ(f->test, ERR_PTR(-EINVAL), f->dmabuf);
+	f->dmabuf = fanout_buffer_export(item, 1, PAGES, NULL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(f->test, f->dmabuf);
+	first = dma_buf_attach(f->dmabuf, cam->dev);
+	second = dma_buf_attach(f->dmabuf, usb->dev);
+
+	cam->fail_maps = 1;
+	sgt = dma_buf_map_attachment_unlocked(first, DMA_FROM_DEVICE);
+	KUNIT_ASSERT_PTR_EQ(f->test, ERR_PTR(-EIO), sgt);
+	sgt = dma_buf_map_attachment_unlocked(first, DMA_FROM_DEVICE);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(f->test, sgt);
+	KUNIT_ASSERT_PTR_EQ(f->test, ERR_PTR(-EOPNOTSUPP),
+			    dma_buf_map_attachment_unlocked(second,
+							    DMA_FROM_DEVICE));
+	begin(f, CPU_RW);
+	process->dmabuf = f->dmabuf;
+	begins(process);
+	ends(process);
+	end(f, CPU_RW);
+	dma_buf_unmap_attachment_unlocked(first, sgt, DMA_FROM_DEVICE);
+	dma_buf_detach(f->dmabuf, second);
+	dma_buf_detach(f->dmabuf, first);
+
+	KUNIT_ASSERT_EQ(f->test, 0, dma_buf_vmap_unlocked(f->dmabuf, &map));
+	dma_buf_vunmap_unlocked(f->dmabuf, &map);
+	__fput_sync(f->dmabuf->file);
+	shim_reset(f->shim);
+}
+
+/* More lives than a leak of 64 bytes could stay unnoticed in. */
+#define LIVES		4096
+#define LEAK_PAGES	((long)(LIVES * 64 / PAGE_SIZE / 2))
+
+static void lives_leave_no_memory_behind(struct kunit *test)
+{
+	struct udmabuf_create_item item;
+	struct fanout *f = test->priv;
+	struct fake_device *cam, *usb;
+	struct memory *mem;
+	struct process process = { };
+	unsigned int i, processes;
+	long before = 0;
+
+	/* KASAN keeps freed memory; and emulation has not the time. */
+	if (!IS_ENABLED(CONFIG_UML) || IS_ENABLED(CONFIG_KASAN))
+		kunit_skip(test, "only in a plain UML kernel");
+	mem = memory_shmem(test, PAGES);
+	item = memory_item(mem, 0, PAGES);
+	cam = fake_device_create(test, "cam", SYNC_NONCOHERENT);
+	cam->max_seg_size = PAGE_SIZE;
+	usb = fake_device_create(test, "usb", SYNC_BOUNCED);
+	create_processes(test, &process, 1);
+	processes = refcount_read(&task_tgid(current)->count);
+
+	/* The first half is for what the kernel keeps for the next one. */
+	for (i = 0; i < 2 * LIVES; i++) {
+		if (i == LIVES)
+			before = memory_slab();
+		one_life(f, &item, cam, usb, &process);
+	}
+	KUNIT_EXPECT_LT(test, memory_slab() - before, LEAK_PAGES);
+	KUNIT_EXPECT_EQ(test, processes,
+			refcount_read(&task_tgid(current)->count));
+}
+
+/* ... until the buffer is gone. */
+static void debugfs_forgets_the_buffer(struct kunit *test)
+{
+	struct dma_buf *dmabuf = export_pages(test, PAGES);
+	struct fanout_buffer *buffer = dmabuf->priv;
+	struct dentry *file;
+	char name[32];
+
+	if (!IS_ENABLED(CONFIG_DEBUG_FS))
+		kunit_skip(test, "needs CONFIG_DEBUG_FS");
+	snprintf(name, sizeof(name), "%pd", buffer->debugfs);
+	memory_put_buffer(test, dmabuf);
+	file = debugfs_lookup(name, NULL);
+	KUNIT_EXPECT_NULL(test, file);
+	dput(file);
+}
+
 static struct kunit_case fanout_test_cases[] = {
 	KUNIT_CASE_PARAM(device_is_synced_in_its_mapped_direction,
 			 single_gen_params),
@@ -1882,6 +2050,10 @@ static struct kunit_case fanout_test_cases[] = {
 	KUNIT_CASE(entries_end_at_the_boundary),
 	KUNIT_CASE(marked_lists_are_opaque_if_pages_differ),
 	KUNIT_CASE(only_lost_mappings_are_dropped),
+	KUNIT_CASE(a_half_does_not_stand_for_the_whole),
+	KUNIT_CASE(an_end_is_of_its_own_process),
+	KUNIT_CASE(lives_leave_no_memory_behind),
+	KUNIT_CASE(debugfs_forgets_the_buffer),
 	{ }
 };
 

@@ -774,6 +774,12 @@ static void size_limit_mb_does_not_overflow(struct kunit *test)
 						2),
 				    "twice %s MiB", sizes[i].limit);
 	}
+	/* Whatever the limit, pages are counted in 32 bits. */
+	set_param(test, FANOUT, "size_limit_mb", "4294967295");
+	item.size = U32_MAX * (u64)PAGE_SIZE;
+	KUNIT_EXPECT_EQ(test, -ENOSPC, create(test, FANOUT, NATIVE, 0, &item));
+	item.size += 2 * PAGE_SIZE;
+	KUNIT_EXPECT_EQ(test, -EINVAL, create(test, FANOUT, NATIVE, 0, &item));
 	set_param(test, FANOUT, "size_limit_mb", "64");
 }
 
@@ -1284,6 +1290,43 @@ static void parameters_take_their_names_only(struct kunit *test)
 	}
 }
 
+/* ... and of nothing else there. */
+static void folders_of_hugetlbfs_are_no_memfds(struct kunit *test)
+{
+	struct vfsmount *mnt = files_mount(test, "hugetlbfs");
+	struct file *root = files_open(mnt, ".", O_RDONLY | O_DIRECTORY);
+	struct udmabuf_create_item item;
+
+	item = memory_item(memory_of_file(test, root, 1), 0, 1);
+	KUNIT_EXPECT_EQ(test, -EBADFD, create(test, FANOUT, NATIVE, 0, &item));
+}
+
+/* The copy of a list is not kept, whatever becomes of the call. */
+static void lists_are_freed(struct kunit *test)
+{
+	struct udmabuf_create_item *items;
+	const u32 nr = 256, calls = 512;
+	long before = 0;
+	u32 i;
+
+	if (IS_ENABLED(CONFIG_KASAN))
+		kunit_skip(test, "KASAN keeps freed memory");
+	items = kunit_kcalloc(test, nr, sizeof(*items), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, items);
+	for (i = 0; i < nr; i++)
+		items[i] = (struct udmabuf_create_item) {
+			.memfd = -1, .size = PAGE_SIZE,
+		};
+	for (i = 0; i < 2 * calls; i++) {
+		if (i == calls)
+			before = memory_slab();
+		KUNIT_ASSERT_EQ(test, -EBADFD,
+				create_list(test, FANOUT, NATIVE, 0, items,
+					    nr));
+	}
+	KUNIT_EXPECT_LT(test, memory_slab() - before, (long)calls / 2);
+}
+
 static struct kunit_case ioctl_cases[] = {
 	KUNIT_CASE_PARAM(errors_are_those_of_the_stock_driver, row_gen_params),
 	KUNIT_CASE(a_range_of_no_size_is_an_error),
@@ -1309,6 +1352,8 @@ static struct kunit_case ioctl_cases[] = {
 	KUNIT_CASE(a_buffer_is_not_sealed_later),
 	KUNIT_CASE(seals_of_hugetlbfs_files_count),
 	KUNIT_CASE(parameters_take_their_names_only),
+	KUNIT_CASE(folders_of_hugetlbfs_are_no_memfds),
+	KUNIT_CASE(lists_are_freed),
 	{ }
 };
 

@@ -433,6 +433,18 @@ long memory_pins(void)
 	       (long)global_node_page_state(NR_FOLL_PIN_RELEASED);
 }
 
+/**
+ * memory_slab() - count what the kernel has allocated for itself
+ *
+ * Return: pages of kmalloc() and of what is not given back under pressure.
+ */
+long memory_slab(void)
+{
+	rcu_barrier();
+	collect_counts();
+	return global_node_page_state_pages(NR_SLAB_UNRECLAIMABLE_B);
+}
+
 struct pin_watch {
 	struct kunit *test;
 	long before;

@@ -59,6 +59,7 @@ void memory_put_buffer(struct kunit *test, struct dma_buf *dmabuf);
 
 unsigned int memory_folio_pins(struct folio *folio);
 long memory_pins(void);
+long memory_slab(void);
 void memory_watch_pins(struct kunit *test);
 
 #endif /* UDMABUF_FANOUT_MEMORY_H */

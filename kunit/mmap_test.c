@@ -743,6 +743,76 @@ static void no_neighbours_past_the_end(struct kunit *test)
 	mmap_write_unlock(mm);
 }
 
+/* mremap() would have pages of a mapping that are not in the buffer. */
+static void a_mapping_cannot_grow(struct kunit *test)
+{
+	struct memory *mem = memory_shmem(test, 5);
+	struct udmabuf_create_item item = memory_item(mem, 0, 5);
+	struct dma_buf *dmabuf = memory_buffer(test, &item, 1);
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+
+	map(test, dmabuf, USER_ADDR, 1, 2);
+	mmap_read_lock(mm);
+	vma = vma_lookup(mm, USER_ADDR);
+	KUNIT_EXPECT_TRUE(test, vma && vma->vm_flags & VM_DONTEXPAND);
+	mmap_read_unlock(mm);
+}
+
+/* ... whose first page is anywhere in the block that they are looked for in. */
+static void neighbours_begin_with_the_mapping(struct kunit *test)
+{
+	struct memory *mem = memory_shmem(test, 20);
+	struct udmabuf_create_item item = memory_item(mem, 0, 20);
+	struct dma_buf *dmabuf;
+	u32 page;
+
+	memory_fill(test, mem);
+	dmabuf = memory_buffer(test, &item, 1);
+	map(test, dmabuf, USER_ADDR + 3 * PAGE_SIZE, 2, 8);
+	read_user(test, 5);
+	KUNIT_EXPECT_EQ(test, 0, mapped_pfn(2, NULL));
+	for (page = 0; page < 8; page++)
+		KUNIT_EXPECT_EQ(test, memory_pfn(mem, 2 + page),
+				mapped_pfn(3 + page, NULL));
+	KUNIT_EXPECT_EQ(test, 0, mapped_pfn(11, NULL));
+}
+
+/* A PMD would map what lies behind the extent instead of what comes next. */
+static void a_short_extent_is_not_mapped_by_a_pmd(struct kunit *test)
+{
+	struct memory *mem = memory_hugetlb(test, 2);
+	struct udmabuf_create_item items[] = {
+		memory_item(mem, 0, 100),
+		memory_item(mem, PMD_PAGES, PMD_PAGES),
+	};
+	struct dma_buf *dmabuf;
+
+	memory_fill(test, mem);
+	dmabuf = memory_buffer(test, items, ARRAY_SIZE(items));
+	map(test, dmabuf, USER_ADDR, 0, 100 + PMD_PAGES);
+	KUNIT_EXPECT_EQ(test, memory_stamp(mem, 0), read_user(test, 0));
+	KUNIT_EXPECT_EQ(test, memory_stamp(mem, PMD_PAGES),
+			read_user(test, 100));
+}
+
+/* Sizes have more than 32 bits. */
+static void a_buffer_may_have_more_than_4_gib(struct kunit *test)
+{
+	const u32 pages = 1 << PMD_ORDER, nr = SZ_4G / PMD_SIZE + 1;
+	struct memory *mem = memory_hugetlb(test, 1);
+	struct udmabuf_create_item *items;
+	struct dma_buf *dmabuf;
+	u32 i;
+
+	items = kunit_kcalloc(test, nr, sizeof(*items), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, items);
+	for (i = 0; i < nr; i++)
+		items[i] = memory_item(mem, 0, pages);
+	dmabuf = memory_buffer(test, items, nr);
+	KUNIT_EXPECT_EQ(test, (u64)nr * PMD_SIZE, dmabuf->size);
+}
+
 static struct kunit_case mmap_cases[] = {
 	KUNIT_CASE(private_mappings_are_refused),
 	KUNIT_CASE(every_page_is_the_right_one),
@@ -758,6 +828,10 @@ static struct kunit_case mmap_cases[] = {
 	KUNIT_CASE(vmap_shows_every_page_of_large_folios),
 	KUNIT_CASE_PARAM(release_dirties_what_may_be_written, use_gen_params),
 	KUNIT_CASE(no_neighbours_past_the_end),
+	KUNIT_CASE(a_mapping_cannot_grow),
+	KUNIT_CASE(neighbours_begin_with_the_mapping),
+	KUNIT_CASE(a_short_extent_is_not_mapped_by_a_pmd),
+	KUNIT_CASE(a_buffer_may_have_more_than_4_gib),
 	{ }
 };
 
