@@ -29,6 +29,8 @@ help:
 	@echo 'make check           checkpatch, kernel-doc, sparse, bindings, types'
 	@echo 'make model           judge the sync plan by every history, ten minutes'
 	@echo '     ARGS=...        ... for build/model/model, see its --help'
+	@echo 'make mutants         put small mistakes into the driver: each must fail'
+	@echo '                     a test (ONLY=GLOB: only these; LIST=1: show them)'
 	@echo 'make module          build/module/udmabuf_fanout.ko'
 	@echo '     KDIR=/path      ... against these kernel headers'
 	@echo 'make tree            build/linux, for the kernel'\''s own kunit.py'
@@ -47,6 +49,10 @@ test tree check coverage bindings bindings-check: python
 kunit: python
 	@$(FANOUT) kunit --arch '$(ARCH)' $(TREE) \
 		$(if $(filter-out 0,$(DEBUG)),--debug) --filter '$(FILTER)'
+
+.PHONY: mutants
+mutants: python
+	@$(FANOUT) mutants $(TREE) --only '$(ONLY)' $(if $(LIST),--list)
 
 .PHONY: model
 model:

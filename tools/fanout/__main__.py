@@ -4,7 +4,7 @@
 import argparse
 import sys
 
-from fanout import check, coverage, kunit, module, tree
+from fanout import check, coverage, kunit, module, mutants, tree
 from fanout.host import (BUILD, KERNEL_BUILD, PYTHON_CHECKS, Failure, Totals,
                          colour, require)
 
@@ -33,6 +33,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("check", "checkpatch, kernel-doc, sparse, bindings, types")
     add("bindings", "generate the bindings from the kernel tree")
     add("bindings-check", "fail if the bindings are not what the tree gives")
+    mistakes = add("mutants", "put small mistakes into the driver: each must "
+                   "fail a test")
+    mistakes.add_argument("--only", default="", metavar="GLOB",
+                          help="mutants to try, by their names")
+    mistakes.add_argument("--list", action="store_true",
+                          help="show them as diffs instead")
     build = commands.add_parser("module", help="build udmabuf_fanout.ko")
     build.add_argument("--kdir", default="", metavar="DIR",
                        help="kernel build folder, instead of the newest "
@@ -44,8 +50,11 @@ def perform(options: argparse.Namespace) -> Totals:
     """Do what the command line asks for."""
     if options.command == "module":
         return module.build_module(options.kdir)
+    if options.command == "mutants" and options.list:
+        mutants.show(options.only)
+        return Totals()
     require(KERNEL_BUILD)
-    tree.prepare(options.ktree)
+    kernel = tree.prepare(options.ktree)
     if options.command == "test":
         require(PYTHON_CHECKS)
         return (kunit.run_suites() + kunit.run_suites(variant="debug")
@@ -53,6 +62,8 @@ def perform(options: argparse.Namespace) -> Totals:
     if options.command == "kunit":
         return kunit.run_suites(
             options.arch, "debug" if options.debug else "", options.filter)
+    if options.command == "mutants":
+        return mutants.test_tests(kernel, options.only)
     if options.command == "coverage":
         return coverage.coverage()
     if options.command == "check":
@@ -77,7 +88,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    if options.command != "tree":
+    if options.command != "tree" and not getattr(options, "list", False):
         print(totals)
     return 1 if totals.failed else 0
 

@@ -43,17 +43,19 @@ MACHINES = {
 }
 
 
-def command(verb: str, arch: str, variant: str = "") -> list[str | Path]:
+def command(verb: str, arch: str, variant: str = "", farm: Path = FARM,
+            build: Path | None = None) -> list[str | Path]:
     """The kunit.py line for @verb, as far as all verbs have it in common.
 
     @variant names what is added to the architecture's configuration, of
-    kunit/*.kunitconfig: several with a - between them.
+    kunit/*.kunitconfig: several with a - between them. @farm and @build are
+    another kernel tree and build folder than usual.
     """
     machine = MACHINES[arch]
     configs = [machine.config, *(REPO / f"kunit/{name}.kunitconfig"
                                  for name in variant.split("-") if name)]
-    return [sys.executable, FARM / "tools/testing/kunit/kunit.py", verb,
-            f"--build_dir={build_folder(arch, variant)}",
+    return [sys.executable, farm / "tools/testing/kunit/kunit.py", verb,
+            f"--build_dir={build or build_folder(arch, variant)}",
             *(f"--kunitconfig={config}" for config in configs),
             *machine.options]
 
@@ -74,19 +76,20 @@ def configure(arch: str, log: Path) -> Path:
     return build_folder(arch)
 
 
-def build_kernel(arch: str, variant: str) -> Path:
-    """Build the kernel for @arch and @variant; build/linux is prepared.
+def build_kernel(arch: str, variant: str, farm: Path = FARM,
+                 folder: Path | None = None) -> Path:
+    """Build the kernel for @arch and @variant in @folder; @farm is prepared.
 
     Return: its build folder.
     """
     machine = MACHINES[arch]
     require((*KERNEL_BUILD, *machine.needs))
-    build = build_folder(arch, variant)
-    log = LOGS / f"build-{build.name}.log"
+    build = folder or build_folder(arch, variant)
+    log = LOGS / f"build-{str(build.relative_to(BUILD)).replace('/', '-')}.log"
     say(build.name, f"building the kernel, {machine.minutes} minutes or more "
         "on 2 cores the first time")
-    if run(build.name, [*command("build", arch, variant), f"--jobs={JOBS}"],
-           log):
+    if run(build.name, [*command("build", arch, variant, farm, build),
+                        f"--jobs={JOBS}"], log):
         show_failure(log)
         raise Failure(f"the kernel in {shown(build)} could not be built")
     return build

@@ -261,7 +261,7 @@ def prepare(ktree: str | None) -> KernelTree:
     stamp = BUILD / "linux.from"
     identity = f"{tree.path} {tree.release}\n"
     if not stamp.is_file() or stamp.read_text() != identity:
-        for config in BUILD.glob("*/.config"):
+        for config in (*BUILD.glob("*/.config"), *BUILD.glob("*/*/.config")):
             say("kernel tree", f"another one than before: removing objects in "
                 f"{config.parent.relative_to(REPO)}")
             shutil.rmtree(config.parent)
