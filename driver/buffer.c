@@ -426,9 +426,8 @@ static int map_own_table(struct fanout_buffer *buffer,
 	size_t max_entry;
 	int ret;
 
-	/* The length of an entry is an unsigned int. */
+	/* No more than UINT_MAX, which is the most an entry can have. */
 	max_entry = min_t(size_t, bindings_dma_get_max_seg_size(dev), bounce);
-	max_entry = min_t(size_t, max_entry, UINT_MAX);
 	max_entry = ALIGN_DOWN(max_entry, PAGE_SIZE);
 	if (!max_entry || boundary < PAGE_SIZE - 1)
 		return -EINVAL;

@@ -225,6 +225,7 @@ static void close_buffer(struct kunit *test, long fd)
 
 enum whose {
 	GOOD,
+	OPEN_TO_READ,
 	NO_FILE,
 	DMA_BUF,
 	DEVICE_NODE,
@@ -255,6 +256,8 @@ static const struct row rows[] = {
 	  { GOOD }, { { (NR_PAGES - 1) * PAGE_SIZE, PAGE_SIZE } }, 0 },
 	{ "two good ones", { GOOD, GOOD },
 	  { { 0, PAGE_SIZE }, { 3 * PAGE_SIZE, 2 * PAGE_SIZE } }, 0 },
+	{ "good, open to read",
+	  { OPEN_TO_READ }, { { 0, NR_PAGES * PAGE_SIZE } }, 0 },
 	{ "offset not page-aligned",
 	  { GOOD }, { { 1, PAGE_SIZE } }, -EINVAL },
 	{ "offset of half a page",
@@ -340,6 +343,12 @@ static int descriptor(struct kunit *test, enum whose whose)
 	switch (whose) {
 	case GOOD:
 		return sealed(test, F_SEAL_SHRINK)->fd;
+	case OPEN_TO_READ:
+		mem = sealed(test, F_SEAL_SHRINK);
+		return memory_of_file(test,
+				      dentry_open(&mem->file->f_path, O_RDONLY,
+						  current_cred()),
+				      NR_PAGES)->fd;
 	case DMA_BUF:
 		item = memory_item(sealed(test, F_SEAL_SHRINK), 0, NR_PAGES);
 		mem = memory_of_file(test,
