@@ -4,9 +4,10 @@
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
-from fanout.host import Failure, Totals, colour
-from rig.results import NAMES, OURS
+from fanout.host import Totals, colour
+from rig.results import NAMES, OURS, read
 
 # Name in the guest's lines, head of its column.
 COLUMNS = {
@@ -88,28 +89,24 @@ class Bench:
 def parse(lines: Iterable[str]) -> Bench:
     """Read the result channel."""
     bench = Bench()
-    for number, line in enumerate(lines, 1):
-        try:
-            entry = json.loads(line)
-            if "error" in entry:
-                raise Failure(f"the guest program says: {entry['error']}")
-            if "kernel" in entry:
-                bench.kernel = entry["kernel"]
-            if "plan" in entry:
-                for event in ("begin", "end"):
-                    bench.plans[f"{entry['plan']}: {event}"] = \
-                        int(entry[event]) / 1000
-            if "bench" not in entry:
-                continue
-            cost = bench.rows.setdefault(entry["bench"], {}).setdefault(
-                entry["exporter"], Cost())
-            if "failed" in entry:
-                cost.failed = f"{entry['failed']}: errno {entry['errno']}"
-            else:
-                cost.runs.append({name: int(entry[name]) for name in COLUMNS})
-        except (ValueError, KeyError, TypeError) as error:
-            raise Failure(f"the guest's result line {number} makes no sense: "
-                          f"{line[:120]!r}") from error
+
+    def take(entry: dict[str, Any]) -> None:
+        if "kernel" in entry:
+            bench.kernel = entry["kernel"]
+        if "plan" in entry:
+            for event in ("begin", "end"):
+                bench.plans[f"{entry['plan']}: {event}"] = \
+                    int(entry[event]) / 1000
+        if "bench" not in entry:
+            return
+        cost = bench.rows.setdefault(entry["bench"], {}).setdefault(
+            entry["exporter"], Cost())
+        if "failed" in entry:
+            cost.failed = f"{entry['failed']}: errno {entry['errno']}"
+        else:
+            cost.runs.append({name: int(entry[name]) for name in COLUMNS})
+
+    read(lines, take)
     return bench
 
 

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """What the guest reported of its races, and of the hostile program."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
-from fanout.host import Failure, Totals, colour
+from fanout.host import Totals, colour
+from rig.results import read
 
 
 @dataclass(frozen=True)
@@ -30,26 +31,21 @@ class Report:
 def parse(lines: Iterable[str]) -> Report:
     """Read the result channel."""
     report = Report()
-    for number, line in enumerate(lines, 1):
-        try:
-            entry = json.loads(line)
-            if "error" in entry:
-                raise Failure(f"the guest program says: {entry['error']}")
-            if "kernel" in entry:
-                report.kernel = entry["kernel"]
-            if "race" in entry:
-                report.races.append(Race(
-                    entry["race"], entry["wrong"],
-                    [(name, int(done), int(refused))
-                     for name, done, refused in entry["workers"]]))
-            if "hostile" in entry and "status" in entry:
-                report.hostile_status = int(entry["status"])
-            elif "hostile" in entry:
-                report.hostile.append(
-                    entry["line"].removeprefix("hostile: "))
-        except (ValueError, KeyError, TypeError) as error:
-            raise Failure(f"the guest's result line {number} makes no sense: "
-                          f"{line[:120]!r}") from error
+
+    def take(entry: dict[str, Any]) -> None:
+        if "kernel" in entry:
+            report.kernel = entry["kernel"]
+        if "race" in entry:
+            report.races.append(Race(
+                entry["race"], entry["wrong"],
+                [(name, int(done), int(refused))
+                 for name, done, refused in entry["workers"]]))
+        if "hostile" in entry and "status" in entry:
+            report.hostile_status = int(entry["status"])
+        elif "hostile" in entry:
+            report.hostile.append(entry["line"].removeprefix("hostile: "))
+
+    read(lines, take)
     return report
 
 

@@ -3,7 +3,7 @@
 
 import errno
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -80,27 +80,36 @@ class Report:
                    for run in s.runs.get(exporter, []))
 
 
+def read(lines: Iterable[str], take: Callable[[dict[str, Any]], None]) -> None:
+    """Have @take put each line of a result channel where it belongs.
+
+    A Failure says what the guest says went wrong, or which line @take cannot
+    make sense of.
+    """
+    for number, line in enumerate(lines, 1):
+        try:
+            entry = json.loads(line)
+            if not isinstance(entry, dict):
+                raise TypeError("not an object")
+            if "error" in entry:
+                raise Failure(f"the guest program says: {entry['error']}")
+            take(entry)
+        except (ValueError, KeyError, TypeError) as error:
+            raise Failure(f"the guest's result line {number} makes no sense: "
+                          f"{line[:120]!r}") from error
+
+
 def parse(lines: Iterable[str]) -> Report:
     """Read the result channel."""
     report = Report()
     rows: dict[str, Scenario] = {}
-    for number, line in enumerate(lines, 1):
-        try:
-            entry = json.loads(line)
-            _take(entry, report, rows)
-        except (ValueError, KeyError, TypeError) as error:
-            raise Failure(f"the guest's result line {number} makes no sense: "
-                          f"{line[:120]!r}") from error
+    read(lines, lambda entry: _take(entry, report, rows))
     return report
 
 
 def _take(entry: dict[str, Any], report: Report,
           rows: dict[str, Scenario]) -> None:
     """Put one line of the result channel where it belongs."""
-    if not isinstance(entry, dict):
-        raise TypeError("not an object")
-    if "error" in entry:
-        raise Failure(f"the guest program says: {entry['error']}")
     if "kernel" in entry:
         report.kernel = entry["kernel"]
     elif "scenario" in entry:
