@@ -185,21 +185,31 @@ void call_get_seals(struct world *w)
 			  inode_of(w, memfd)->seals);
 }
 
-void call_write_memfd(struct world *w)
+/* Return: a memfd and, in @page, one of its pages; or NULL. */
+static struct memfd *some_page(struct world *w, unsigned int *page)
 {
 	struct memfd *memfd = some_memfd(w);
+	__u64 size = memfd ? inode_of(w, memfd)->size : 0;
+
+	if (size < PAGE)
+		return NULL;
+	*page = pick(w, size / PAGE);
+	return memfd;
+}
+
+void call_write_memfd(struct world *w)
+{
+	struct memfd *memfd;
 	struct inode *inode;
 	unsigned int page;
 	__u64 stamp;
 	int error;
 	size_t i;
 
+	memfd = some_page(w, &page);
 	if (!memfd)
 		return;
 	inode = inode_of(w, memfd);
-	if (inode->size < PAGE)
-		return;
-	page = pick(w, inode->size / PAGE);
 	stamp = next(w);
 	start(w, "pwrite(memfd)", memfd - w->memfd, page, stamp);
 	bracket(w, inode->page[page], DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW);
@@ -216,18 +226,16 @@ void call_write_memfd(struct world *w)
 
 void call_read_memfd(struct world *w)
 {
-	struct memfd *memfd = some_memfd(w);
+	struct memfd *memfd;
 	struct inode *inode;
 	unsigned int page;
 	__u64 stamp = 0;
 	size_t at;
 
+	memfd = some_page(w, &page);
 	if (!memfd)
 		return;
 	inode = inode_of(w, memfd);
-	if (inode->size < PAGE)
-		return;
-	page = pick(w, inode->size / PAGE);
 	at = stamp_at[pick(w, ARRAY_SIZE(stamp_at))];
 	start(w, "pread(memfd)", memfd - w->memfd, page, at);
 	expect(w, error_of(pread(memfd->fd, &stamp, sizeof(stamp),
