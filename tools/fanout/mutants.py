@@ -5,6 +5,8 @@ tools/mutants lists the mistakes. A kernel is built with all of them in it and
 booted once for each, under the judges below in turn until one of them objects.
 """
 
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterable
@@ -26,6 +28,8 @@ LISTS = REPO / "tools/mutants"
 SOURCES = BUILD / "mutants"
 FARM = SOURCES / "linux"
 RUNS = LOGS / "mutants"
+# Seconds that kunit.py has to end a kernel that took too long.
+PATIENCE = 10
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,13 @@ def write_sources(mutants: Iterable[Mutant], target: Path) -> None:
             copy.write_text(text)
 
 
+def kill_children(parent: int) -> None:
+    """Kill what process @parent has started, but not itself."""
+    for listed in Path(f"/proc/{parent}/task").glob("*/children"):
+        for child in listed.read_text().split():
+            os.kill(int(child), signal.SIGKILL)
+
+
 def ask(judge_: Judge, mutant: int, name: str, limit: int) -> Verdict:
     """Boot the kernel of @judge_ as @mutant and run its tests."""
     folder = RUNS / name / str(judge_).replace(", ", "-").replace(" ", "-")
@@ -123,7 +134,7 @@ def ask(judge_: Judge, mutant: int, name: str, limit: int) -> Verdict:
         link.symlink_to(judge_.build / image)
     start = time.monotonic()
     with (folder / "kunit.log").open("w") as out:
-        status = subprocess.run(
+        process = subprocess.Popen(
             [*command("exec", judge_.arch, judge_.variant, FARM, folder),
              f"--json={results}", f"--timeout={limit}",
              f"--filter={judge_.filter}",
@@ -131,7 +142,13 @@ def ask(judge_: Judge, mutant: int, name: str, limit: int) -> Verdict:
                  "panic_on_warn=1", *MACHINES[judge_.arch].kernel_args,
                  f"udmabuf_fanout.mutant={mutant}"))],
             env=environment(), stdin=subprocess.DEVNULL, stdout=out,
-            stderr=subprocess.STDOUT, check=False).returncode
+            stderr=subprocess.STDOUT)
+        try:
+            status = process.wait(timeout=limit + PATIENCE)
+        except subprocess.TimeoutExpired:
+            # A UML kernel that is busy for ever does not mind SIGTERM.
+            kill_children(process.pid)
+            status = process.wait()
     seconds = time.monotonic() - start
     totals, wrong = judge(status, results, console)
     if not console.is_file():

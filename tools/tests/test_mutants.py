@@ -210,6 +210,16 @@ class Verdicts(unittest.TestCase):
             "udmabuf_fanout_a.: ERROR", "udmabuf_fanout_a.: ERROR")),
             "a.b, a crashed and 1 more")
 
+    def test_a_kernel_is_killed_and_its_parent_goes_on(self) -> None:
+        """kunit.py has to say what there was until then."""
+        with subprocess.Popen(
+                ["sh", "-c", "trap '' TERM; sleep 60 & echo $!; wait; echo on"],
+                stdout=subprocess.PIPE, text=True) as parent:
+            assert parent.stdout is not None
+            self.assertTrue(parent.stdout.readline())
+            mutants.kill_children(parent.pid)
+            self.assertEqual(parent.communicate(timeout=30)[0], "on\n")
+
     def test_judges_are_machines(self) -> None:
         """Each is one that `make kunit` has."""
         for judge in mutants.JUDGES:
