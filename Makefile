@@ -4,7 +4,9 @@
 PYTHON ?= /usr/bin/python3
 ARCH ?= um
 FANOUT = PYTHONPATH=tools $(PYTHON) -m fanout
-TREE = $(if $(KTREE),--ktree '$(KTREE)')
+RIG = PYTHONPATH=tools $(PYTHON) -m rig
+STOCK = $(if $(KERNEL),--kernel '$(KERNEL)')
+TREE = $(STOCK) $(if $(KTREE),--ktree '$(KTREE)')
 
 .PHONY: help
 help:
@@ -33,13 +35,18 @@ help:
 	@echo '                     a test (ONLY=GLOB: only these; LIST=1: show them)'
 	@echo 'make module          build/module/udmabuf_fanout.ko'
 	@echo '     KDIR=/path      ... against these kernel headers'
-	@echo 'make tree            build/linux, for the kernel'\''s own kunit.py'
+	@echo 'make tree            build/6.12/linux, for the kernel'\''s own kunit.py'
 	@echo 'make bindings        generate the bindings'
 	@echo 'make bindings-check  fail if they are not what the tree gives'
+	@echo 'make fresh           the README'\''s commands on a minimal Debian of its'
+	@echo '                     own, which has nothing; needs root or user namespaces'
+	@echo '     SUITE=trixie TARGETS="check module"   ... another, other targets'
+	@echo '     KEEP=1          ... do not remove it afterwards'
 	@echo 'make clean           remove build/'
 	@echo
-	@echo 'KTREE=/path/to/linux with any of them: use this kernel tree, which'
-	@echo 'is not changed, instead of the newest linux-source-6.12.'
+	@echo 'KERNEL=newest with any of them that has a kernel: the newest one of'
+	@echo 'Debian instead of 6.12; KTREE=/path/to/linux with those that build'
+	@echo 'one (not demo, bench, races): this tree, which is not changed.'
 
 .PHONY: test tree check coverage bindings bindings-check
 test tree check coverage bindings bindings-check: python
@@ -55,37 +62,44 @@ mutants: python
 	@$(FANOUT) mutants $(TREE) --only '$(ONLY)' $(if $(LIST),--list)
 
 .PHONY: model
-model:
+model: python
+	@$(FANOUT) model
 	@$(MAKE) -s -C tools/model
 	@build/model/model $(ARGS)
 
 .PHONY: model-docs
-model-docs:
+model-docs: python
+	@$(FANOUT) model
 	@$(MAKE) -s -C tools/model docs
 
 .PHONY: demo
 demo: python
-	@PYTHONPATH=tools $(PYTHON) -m rig demo \
+	@$(RIG) demo $(STOCK) \
 		$(if $(filter-out 0,$(DEBUG)),--debug)
 
 .PHONY: races
 races: python
-	@PYTHONPATH=tools $(PYTHON) -m rig races \
+	@$(RIG) races $(STOCK) \
 		$(if $(filter-out 0,$(DEBUG)),--debug) $(ARGS)
 
 .PHONY: bench
 bench: python
-	@PYTHONPATH=tools $(PYTHON) -m rig bench
+	@$(RIG) bench $(STOCK)
 
 .PHONY: hostile
 hostile: python
-	@PYTHONPATH=tools $(PYTHON) -m rig hostile $(TREE) \
+	@$(RIG) hostile $(TREE) \
 		$(if $(SECONDS),--seconds '$(SECONDS)') \
 		$(if $(SEED),--seed '$(SEED)')
 
 .PHONY: module
 module: python
-	@$(FANOUT) module --kdir '$(KDIR)'
+	@$(FANOUT) module $(STOCK) --kdir '$(KDIR)'
+
+.PHONY: fresh
+fresh: python
+	@$(FANOUT) fresh --suite '$(SUITE)' --targets '$(TARGETS)' \
+		$(if $(filter-out 0,$(KEEP)),--keep)
 
 .PHONY: clean
 clean:

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any, Iterable, Iterator, Sequence
 
 try:
-    from clang import cindex  # type: ignore[import]
+    from clang import cindex
 except ImportError:
     sys.exit("bindgen: libclang for Python is missing: apt install python3-clang "
              "(and run with /usr/bin/python3)")

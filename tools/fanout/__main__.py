@@ -4,9 +4,27 @@
 import argparse
 import sys
 
-from fanout import check, coverage, kunit, module, mutants, tree
-from fanout.host import (BUILD, KERNEL_BUILD, PYTHON_CHECKS, Failure, Totals,
-                         colour, require)
+from fanout import (check, coverage, fresh, headers, kunit, module, mutants,
+                    tree)
+from fanout.host import (BINDINGS, BUILD, COVERAGE, FRESH, KERNEL_BUILD, MODULES,
+                         MYPY, PICTURES, PROGRAMS, SPARSE, UNPACK, X86_64, Need,
+                         Totals, require, status_of)
+
+# What each command needs, all asked for as it starts.
+NEEDS: dict[str, tuple[Need, ...]] = {
+    "test": (*BINDINGS, *MYPY, *PICTURES),
+    "kunit": (), "tree": (),
+    "check": (*SPARSE, *BINDINGS, *MYPY),
+    "bindings": BINDINGS, "bindings-check": BINDINGS,
+    "coverage": (*X86_64, *COVERAGE),
+    "mutants": X86_64,
+    "module": (*MODULES, *SPARSE),
+    "model": PROGRAMS,
+    "fresh": FRESH,
+}
+# Those that begin with a kernel tree.
+OF_A_TREE = tuple(command for command in NEEDS
+                  if command not in ("module", "model", "fresh"))
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -16,13 +34,14 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
     def add(name: str, text: str) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
-        command.add_argument("--ktree", default="", metavar="DIR",
-                             help="kernel tree to use instead of the newest "
-                             "source package")
+        if name in OF_A_TREE or name == "module":
+            tree.add_kernel(command)
+        if name in OF_A_TREE:
+            tree.add_ktree(command)
         return command
 
     add("test", "the suites in both UML kernels, the tools' tests, types")
-    add("tree", "prepare build/linux: a kernel tree with the driver in it")
+    add("tree", "prepare a kernel tree with the driver in it, for kunit.py")
     suites = add("kunit", "run the KUnit suites through the tree's kunit.py")
     suites.add_argument("--arch", default="um", choices=kunit.MACHINES)
     suites.add_argument("--debug", action="store_true",
@@ -39,59 +58,86 @@ def parse(arguments: list[str]) -> argparse.Namespace:
                           help="mutants to try, by their names")
     mistakes.add_argument("--list", action="store_true",
                           help="show them as diffs instead")
-    build = commands.add_parser("module", help="build udmabuf_fanout.ko")
+    build = add("module", "build udmabuf_fanout.ko")
     build.add_argument("--kdir", default="", metavar="DIR",
                        help="kernel build folder, instead of the newest "
-                       "6.12 headers package")
+                       "headers package of the kernel")
+    add("model", "make sure that the model's program can be built")
+    pristine = add("fresh", "make targets on a minimal Debian that has nothing")
+    pristine.add_argument("--suite", default="", metavar="NAME",
+                          help=f"{' or '.join(fresh.SUITES)}")
+    pristine.add_argument("--targets", default="", metavar="TARGETS",
+                          help="what to make there, one after the other; "
+                          "variables go with the target before them "
+                          f"(default: {fresh.TARGETS})")
+    pristine.add_argument("--keep", action="store_true",
+                          help="do not remove the root afterwards")
     return parser.parse_args(arguments)
+
+
+def needs_of(options: argparse.Namespace) -> list[Need]:
+    """All that the command needs."""
+    needs = list(NEEDS[options.command])
+    if options.command in OF_A_TREE:
+        needs += [*KERNEL_BUILD, *(() if options.ktree else UNPACK)]
+    if options.command == "kunit":
+        needs += kunit.MACHINES[options.arch].needs
+    if options.command == "module":
+        needs += headers.needs_of(options.kdir)
+    return needs
 
 
 def perform(options: argparse.Namespace) -> Totals:
     """Do what the command line asks for."""
-    if options.command == "module":
-        return module.build_module(options.kdir)
     if options.command == "mutants" and options.list:
         mutants.show(options.only)
         return Totals()
-    require(KERNEL_BUILD)
-    kernel = tree.prepare(options.ktree)
+    if options.command == "fresh":
+        fresh.check_choice(options.suite)
+    elif options.command != "model":
+        tree.check_choice(options.kernel, getattr(options, "ktree", "")
+                          or getattr(options, "kdir", ""))
+    require(needs_of(options))
+    if options.command == "model":
+        return Totals()
+    if options.command == "fresh":
+        return fresh.fresh(options.suite or fresh.SUITES[0],
+                           options.targets or fresh.TARGETS, options.keep)
+    if options.command == "module":
+        return module.build_module(options.kernel or tree.DEFAULT,
+                                   options.kdir)
+    kernel = tree.choose(options.kernel, options.ktree)
+    tree.prepare(kernel)
     if options.command == "test":
-        require(PYTHON_CHECKS)
-        return (kunit.run_suites() + kunit.run_suites(variant="debug")
-                + check.unit_tests() + check.attempt("mypy", check.mypy))
+        return (kunit.run_suites(kernel)
+                + kunit.run_suites(kernel, variant="debug")
+                + check.unit_tests() + check.check_types())
     if options.command == "kunit":
         return kunit.run_suites(
-            options.arch, "debug" if options.debug else "", options.filter)
+            kernel, options.arch, "debug" if options.debug else "",
+            options.filter)
     if options.command == "mutants":
         return mutants.test_tests(kernel, options.only)
     if options.command == "coverage":
-        return coverage.coverage()
+        return coverage.coverage(kernel)
     if options.command == "check":
-        return check.check_all()
-    if options.command == "bindings-check":
-        return check.attempt("bindings-check", check.bindings)
-    if options.command == "bindings":
-        return check.attempt(
-            "bindings", lambda log: check.bindings(log, check=False))
+        return check.check_all(kernel)
+    if options.command.startswith("bindings"):
+        return check.check_bindings(kernel, options.command != "bindings")
+    tree.show_kunit_line(kernel)
     return Totals()
 
 
 def main() -> int:
     """Return: 0 if everything passed, 1 if not, 2 if it could not be tried."""
     options = parse(sys.argv[1:])
-    try:
-        with tree.locked(BUILD):
-            totals = perform(options)
-    except Failure as failure:
-        print(colour(f"error: {failure}", 31), file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    if options.command != "tree" and not getattr(options, "list", False):
+    with tree.locked(BUILD):
+        totals = perform(options)
+    if options.command not in ("tree", "model") and \
+            not getattr(options, "list", False):
         print(totals)
     return 1 if totals.failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status_of(main))

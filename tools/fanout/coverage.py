@@ -17,13 +17,11 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
-from fanout.host import (BUILD, KERNEL_BUILD, LOGS, REPO, X86_64, Failure, Need,
-                         Totals, require, run, say, say_totals, show_failure,
-                         shown)
-from fanout.kunit import build_folder, run_suites
-from fanout.tree import JOINT
+from fanout.host import (BUILD, REPO, Failure, Totals, run, say, say_totals,
+                         show_failure, shown)
+from fanout.kunit import build_folder, console_log, run_suites
+from fanout.tree import JOINT, KernelTree
 
-LCOV = (Need("lcov", program="genhtml"), Need("gcc", program="gcov"))
 # The debug kernel for UML, since it has the sweeps of failed allocations.
 KERNELS = (("um", "debug-coverage"), ("x86_64", "coverage"))
 # The model only asks for plans, of which plan_test.c has all, and takes longest.
@@ -210,12 +208,12 @@ def read_gcov(text: str) -> dict[Path, Counts]:
     return found
 
 
-def collect(build: Path) -> dict[Path, Counts]:
+def collect(tree: KernelTree, build: Path) -> dict[Path, Counts]:
     """The counts of the last run of the kernel that was built in @build."""
     work = build / "gcov"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
-    console = LOGS / f"kunit-{build.name}.console.log"
+    console = console_log(tree, build)
     data = read_gcda(console.read_text(errors="replace").splitlines())
     # Not those of bindings/, which is generated.
     for notes in (build / JOINT / "driver").glob("*.gcno"):
@@ -223,7 +221,7 @@ def collect(build: Path) -> dict[Path, Counts]:
             raise Failure(f"no counts of {notes.stem}.c in {shown(console)}")
         (work / f"{notes.stem}.gcda").write_bytes(data[f"{notes.stem}.gcda"])
         shutil.copy(notes, work)
-    log = LOGS / f"gcov-{build.name}.log"
+    log = tree.logs / f"gcov-{build.name}.log"
     # gcov goes on where counts and objects don't belong together.
     if run("gcov", ["gcov", "--json-format", "--branch-probabilities",
                     *work.glob("*.gcda")], log, cwd=work) \
@@ -253,7 +251,7 @@ def excused_lines(file: File, reason: Reason) -> set[int]:
     return file.missed().keys() & range(first, first + len(wanted))
 
 
-def report(files: Iterable[File]) -> None:
+def report(files: Iterable[File], log: Path) -> None:
     """Write the HTML report."""
     shutil.rmtree(REPORT, ignore_errors=True)
     REPORT.mkdir()
@@ -267,7 +265,6 @@ def report(files: Iterable[File]) -> None:
                 for number, count in enumerate(counts):
                     print(f"BRDA:{line},0,{number},{count}", file=out)
             print("end_of_record", file=out)
-    log = LOGS / "genhtml.log"
     if run("genhtml", ["genhtml", "--branch-coverage", "--legend",
                        f"--prefix={REPO}", f"--output-directory={REPORT}",
                        trace], log):
@@ -349,25 +346,25 @@ def judge(files: Sequence[File],
     return Totals(sum(checks), len(checks) - sum(checks)), text + stale
 
 
-def coverage() -> Totals:
+def coverage(tree: KernelTree) -> Totals:
     """make coverage."""
-    require((*KERNEL_BUILD, *X86_64, *LCOV))
     start = time.monotonic()
     totals = Totals()
     for kernel in KERNELS:
-        totals += run_suites(*kernel, SUITES)
+        totals += run_suites(tree, *kernel, SUITES)
     if totals.failed:
         say("coverage", "not counted: the suites failed")
         return totals
     counts: dict[Path, Counts] = {}
     for kernel in KERNELS:
-        for path, found in collect(build_folder(*kernel)).items():
+        for path, found in collect(
+                tree, build_folder(tree, *kernel)).items():
             counts.setdefault(path, Counts()).add(found)
     files = [File(path, counts[path], decisions(path.read_text()))
              for path in sorted(counts)]
     result, text = judge(files, ACCEPTED)
     for line in table(files) + text:
         print("    " + line)
-    report(files)
+    report(files, tree.logs / "genhtml.log")
     say_totals("coverage", result, time.monotonic() - start)
     return totals + result

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
 """The machine the tools run on: folders, terminal, commands, packages."""
 
+import errno
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,12 +23,16 @@ CACHE = Path(os.environ.get("UDMABUF_FANOUT_CACHE")
 # Make hands its command line down through the environment, where the kernel's
 # Makefiles would take ARCH=, DEBUG= or V= for themselves.
 _NOT_INHERITED = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ARCH",
-                  "SUBARCH", "CROSS_COMPILE", "DEBUG", "FILTER", "KTREE",
-                  "KDIR", "KBUILD_OUTPUT", "O", "M", "V", "W", "C", "CHECK")
+                  "SUBARCH", "CROSS_COMPILE", "DEBUG", "FILTER", "KERNEL",
+                  "KTREE", "KDIR", "KBUILD_OUTPUT", "O", "M", "V", "W", "C", "CHECK")
 
 
 class Failure(Exception):
     """Something the user has to act on; its text is all that is printed."""
+
+
+class NothingToDo(Exception):
+    """What was asked for does not exist here, and that is no failure."""
 
 
 @dataclass(frozen=True)
@@ -158,19 +164,17 @@ class Need:
         """Whether this machine has it."""
         if self.program:
             return shutil.which(self.program) is not None
-        if self.header:
-            if shutil.which("cc") is None:
-                return True     # cannot tell yet
-            probe = ["cc", "-fsyntax-only", "-include", self.header,
-                     "-x", "c", "/dev/null"]
-        else:
-            probe = [sys.executable, "-c", f"import {self.module}"]
+        if self.header and shutil.which("cc") is None:
+            return any(path.is_file() for folder in ("", "*/") for path in
+                       Path("/usr/include").glob(folder + self.header))
+        probe = ["cc", "-fsyntax-only", "-include", self.header,
+                 "-x", "c", "/dev/null"] if self.header else \
+            [sys.executable, "-c", f"import {self.module}"]
         return subprocess.run(probe, capture_output=True,
                               check=False).returncode == 0
 
     def __str__(self) -> str:
-        name = self.program or self.header or f"Python's {self.module}"
-        return f"{name} (Debian package {self.package})"
+        return self.program or self.header or f"Python's {self.module}"
 
 
 KERNEL_BUILD = (
@@ -184,11 +188,23 @@ KERNEL_BUILD = (
 X86_64 = (Need("qemu-system-x86", program="qemu-system-x86_64"),)
 ARM64 = (Need("qemu-system-arm", program="qemu-system-aarch64"),
          Need("gcc-aarch64-linux-gnu", program="aarch64-linux-gnu-gcc"))
-PYTHON_CHECKS = (Need("mypy", program="mypy"),)
+MYPY = (Need("mypy", program="mypy"),)
 BINDINGS = (Need("python3-clang", module="clang.cindex"),)
+PICTURES = (Need("python3-matplotlib", module="matplotlib"),)
 SPARSE = (Need("sparse", program="sparse"),)
+COVERAGE = (Need("lcov", program="genhtml"), Need("gcc", program="gcov"))
+# To unpack what apt downloads: kernel trees, and headers or images.
 UNPACK = (Need("dpkg", program="dpkg"), Need("tar", program="tar"),
           Need("xz-utils", program="xz"))
+# Modules for a stock kernel: Debian's headers want its type information made.
+MODULES = (*KERNEL_BUILD, *UNPACK, Need("pahole", program="pahole"))
+# A guest in QEMU, its programs and its initramfs.
+GUEST = (*MODULES, *X86_64, Need("cpio", program="cpio"))
+# make fresh: a Debian root, and a clone to put in it.
+FRESH = (Need("mmdebstrap", program="mmdebstrap"), Need("git", program="git"),
+         Need("tar", program="tar"))
+PROGRAMS = (Need("gcc", program="cc"), Need("libc6-dev", header="stdlib.h"),
+            Need("make", program="make"))
 
 
 def as_root() -> list[str] | None:
@@ -210,31 +226,64 @@ def apt_get(what: str, *arguments: str) -> bool:
                *arguments], LOGS / "apt.log", append=True) == 0
 
 
-def install(packages: list[str]) -> None:
-    """Install @packages."""
+def install(packages: list[str]) -> bool:
+    """Install @packages. Return: whether that worked."""
     say("packages", f"installing {' '.join(packages)} through apt "
         "(about a minute)")
+    # Never asked for, but what makes every later build faster comes along.
     command = ("packages", "install", "-y", "--no-install-recommends",
-               *packages)
-    if not apt_get(*command) and not (apt_get("packages", "update")
-                                      and apt_get(*command)):
-        raise Failure(f"apt could not install {' '.join(packages)}: is there "
-                      "a network, and is this Debian 12 or later? (its words: "
-                      f"{shown(LOGS / 'apt.log')})")
+               "ccache", *packages)
+    return apt_get(*command) or (apt_get("packages", "update")
+                                 and apt_get(*command))
 
 
 def require(needs: Iterable[Need]) -> None:
-    """Install what is missing of @needs, or say what that is and stop."""
+    """Install what is missing of @needs, or say what that is and stop.
+
+    Each command does this once, as it starts, with all it needs.
+    """
     needs = list(needs)
-    # Headers can only be looked for once there is a compiler.
-    for _ in range(2):
-        missing = [need for need in needs if not need.present()]
-        if not missing:
-            return
-        if as_root() is None or shutil.which("apt-get") is None:
-            break
-        install(sorted({need.package for need in missing}))
     missing = [need for need in needs if not need.present()]
+    if not missing:
+        return
+    packages = sorted({need.package for need in missing})
+    tried = ""
+    if as_root() is not None and shutil.which("apt-get") is not None:
+        if not install(packages):
+            tried = (" apt could not install them: is there a network, and "
+                     "room on the disk, and is this Debian 12 or later? (its "
+                     f"words: {shown(LOGS / 'apt.log')})")
+        missing = [need for need in needs if not need.present()]
     if missing:
-        raise Failure(f"missing: {', '.join(map(str, missing))}. Install what "
-                      "is missing and try again.")
+        names = ", ".join(dict.fromkeys(map(str, missing)))
+        raise Failure(f"missing: {names}.{tried} Install what is missing and "
+                      "try again; on Debian, as root: apt-get install "
+                      f"{' '.join(packages)}")
+
+
+def status_of(command: Callable[[], int]) -> int:
+    """Run @command. Return: its exit status, 2 if it could not be tried.
+
+    What the user has to act on is one message on standard error.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        return command()
+    except NothingToDo as nothing:
+        say("skipped", str(nothing))
+        print(Totals(skipped=1))
+        return 0
+    except Failure as failure:
+        text = str(failure)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS,
+                               errno.EACCES, errno.EPERM):
+            raise
+        text = (f"{error.filename or 'writing'}: {error.strerror}: this needs "
+                f"to write to {BUILD} and {CACHE} ($UDMABUF_FANOUT_CACHE names "
+                "another cache)")
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    print(colour(f"error: {text}", 31), file=sys.stderr)
+    return 2

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fanout.host import (ARM64, BUILD, JOBS, KERNEL_BUILD, LOGS, REPO, X86_64,
-                         Failure, Need, Totals, require, run, say, say_totals,
-                         show_failure, shown)
+from fanout.host import (ARM64, JOBS, REPO, X86_64, Failure, Need, Totals, run,
+                         say, say_totals, show_failure, shown)
 from fanout.logscan import complaints
-from fanout.tree import FARM
+from fanout.tree import DEFAULT, KernelTree
 
 
 @dataclass(frozen=True)
@@ -43,53 +42,56 @@ MACHINES = {
 }
 
 
-def command(verb: str, arch: str, variant: str = "", farm: Path = FARM,
+def command(verb: str, tree: KernelTree, arch: str, variant: str = "",
             build: Path | None = None) -> list[str | Path]:
     """The kunit.py line for @verb, as far as all verbs have it in common.
 
     @variant names what is added to the architecture's configuration, of
-    kunit/*.kunitconfig: several with a - between them. @farm and @build are
-    another kernel tree and build folder than usual.
+    kunit/*.kunitconfig: several with a - between them. @build is another
+    build folder than usual.
     """
     machine = MACHINES[arch]
     configs = [machine.config, *(REPO / f"kunit/{name}.kunitconfig"
                                  for name in variant.split("-") if name)]
-    return [sys.executable, farm / "tools/testing/kunit/kunit.py", verb,
-            f"--build_dir={build or build_folder(arch, variant)}",
+    return [sys.executable, tree.farm / "tools/testing/kunit/kunit.py", verb,
+            f"--build_dir={build or build_folder(tree, arch, variant)}",
             *(f"--kunitconfig={config}" for config in configs),
             *machine.options]
 
 
-def build_folder(arch: str, variant: str = "") -> Path:
+def build_folder(tree: KernelTree, arch: str, variant: str = "") -> Path:
     """Where the kernel for a run is built."""
-    return BUILD / (f"{arch}-{variant}" if variant else arch)
+    return tree.build / (f"{arch}-{variant}" if variant else arch)
 
 
-def configure(arch: str, log: Path) -> Path:
+def title(tree: KernelTree, build: Path) -> str:
+    """What a step with the kernel in @build is called on the terminal."""
+    return build.name if tree.name == DEFAULT else f"{tree.name} {build.name}"
+
+
+def configure(tree: KernelTree, arch: str, log: Path) -> Path:
     """Configure the kernel for @arch.
 
     Return: its build folder.
     """
-    if run("configure", command("config", arch), log):
+    if run("configure", command("config", tree, arch), log):
         show_failure(log)
         raise Failure(f"the kernel for {arch} could not be configured")
-    return build_folder(arch)
+    return build_folder(tree, arch)
 
 
-def build_kernel(arch: str, variant: str, farm: Path = FARM,
-                 folder: Path | None = None) -> Path:
-    """Build the kernel for @arch and @variant in @folder; @farm is prepared.
+def build_kernel(tree: KernelTree, arch: str, variant: str) -> Path:
+    """Build the kernel for @arch and @variant; @tree's farm is prepared.
 
     Return: its build folder.
     """
-    machine = MACHINES[arch]
-    require((*KERNEL_BUILD, *machine.needs))
-    build = folder or build_folder(arch, variant)
-    log = LOGS / f"build-{str(build.relative_to(BUILD)).replace('/', '-')}.log"
-    say(build.name, f"building the kernel, {machine.minutes} minutes or more "
+    build = build_folder(tree, arch, variant)
+    what = title(tree, build)
+    log = tree.logs / f"build-{build.name}.log"
+    say(what, f"building the kernel, {MACHINES[arch].minutes} minutes or more "
         "on 2 cores the first time")
-    if run(build.name, [*command("build", arch, variant, farm, build),
-                        f"--jobs={JOBS}"], log):
+    if run(what, [*command("build", tree, arch, variant), f"--jobs={JOBS}"],
+           log):
         show_failure(log)
         raise Failure(f"the kernel in {shown(build)} could not be built")
     return build
@@ -146,20 +148,18 @@ def show_trouble(wrong: Sequence[str], results: Path, console: Path,
     show_failure(console, first)
 
 
-def run_suites(arch: str = "um", variant: str = "",
+def run_suites(tree: KernelTree, arch: str = "um", variant: str = "",
                suites: str = "") -> Totals:
     """Build the kernel for @arch and @variant and run the suites in it.
 
     All of them, or those that @suites names: a glob, or another argument of
-    kunit.py that does. build/linux must have been prepared.
+    kunit.py that does. The farm of @tree must have been prepared.
     """
     machine = MACHINES[arch]
-    require((*KERNEL_BUILD, *machine.needs))
-    build = build_folder(arch, variant)
-    name = build.name
-    what = f"kunit {name}"
-    log = LOGS / f"kunit-{name}.log"
-    results = LOGS / f"kunit-{name}.json"
+    build = build_folder(tree, arch, variant)
+    what = f"kunit {title(tree, build)}"
+    log = tree.logs / f"kunit-{build.name}.log"
+    results = log.with_suffix(".json")
     console = build / "test.log"
     for old in (results, console):
         old.unlink(missing_ok=True)
@@ -171,7 +171,7 @@ def run_suites(arch: str = "um", variant: str = "",
         "on 2 cores the first time")
     start = time.monotonic()
     status = run(what, [
-        *command("run", arch, variant), f"--json={results}",
+        *command("run", tree, arch, variant), f"--json={results}",
         f"--timeout={machine.seconds}",
         *(f"--kernel_args={arg}"
           for arg in ("panic_on_warn=1", *machine.kernel_args)),
@@ -181,5 +181,10 @@ def run_suites(arch: str = "um", variant: str = "",
     if wrong:
         show_trouble(wrong, results, console, log)
     if console.is_file():
-        shutil.copyfile(console, LOGS / f"kunit-{name}.console.log")
+        shutil.copyfile(console, console_log(tree, build))
     return totals
+
+
+def console_log(tree: KernelTree, build: Path) -> Path:
+    """Where the console of the last run of the kernel in @build is kept."""
+    return tree.logs / f"kunit-{build.name}.console.log"

@@ -11,23 +11,18 @@ import subprocess
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 
-from fanout.host import (BUILD, JOBS, LOGS, REPO, Failure, Totals, colour,
-                         environment, say, shown)
+from fanout.host import (JOBS, REPO, Failure, Totals, colour, environment, say,
+                         shown)
 from fanout.kunit import (MACHINES, build_folder, build_kernel, command,
                           judge)
 from fanout.schemata import EPILOGUE, Mutant, make_schema, read_lists
 from fanout.tree import KernelTree, make_farm
 
 LISTS = REPO / "tools/mutants"
-# A checkout with mutants in its driver, its kernel tree and builds; these lie
-# to each other as usual, or ccache would not know them again.
-SOURCES = BUILD / "mutants"
-FARM = SOURCES / "linux"
-RUNS = LOGS / "mutants"
 # Seconds that kunit.py has to end a kernel that took too long.
 PATIENCE = 10
 
@@ -44,12 +39,7 @@ class Judge:
     @property
     def kernel(self) -> str:
         """The kernel's name, as of `make kunit`."""
-        return build_folder(self.arch, self.variant).name
-
-    @property
-    def build(self) -> Path:
-        """Where the kernel is built."""
-        return SOURCES / self.kernel
+        return f"{self.arch}-{self.variant}".rstrip("-")
 
     def __str__(self) -> str:
         return f"{self.kernel}, {self.what}"
@@ -120,9 +110,10 @@ def kill_children(parent: int) -> None:
             os.kill(int(child), signal.SIGKILL)
 
 
-def ask(judge_: Judge, mutant: int, name: str, limit: int) -> Verdict:
-    """Boot the kernel of @judge_ as @mutant and run its tests."""
-    folder = RUNS / name / str(judge_).replace(", ", "-").replace(" ", "-")
+def ask(judge_: Judge, tree: KernelTree, mutant: int, name: str,
+        limit: int) -> Verdict:
+    """Boot the kernel of @judge_, built of @tree, as @mutant; run its tests."""
+    folder = tree.logs / name / str(judge_).replace(", ", "-").replace(" ", "-")
     folder.mkdir(parents=True, exist_ok=True)
     results, console = folder / "results.json", folder / "test.log"
     for old in (results, console):
@@ -131,11 +122,12 @@ def ask(judge_: Judge, mutant: int, name: str, limit: int) -> Verdict:
     for image in ("linux", "arch"):
         link = folder / image
         link.unlink(missing_ok=True)
-        link.symlink_to(judge_.build / image)
+        link.symlink_to(build_folder(tree, judge_.arch, judge_.variant)
+                        / image)
     start = time.monotonic()
     with (folder / "kunit.log").open("w") as out:
         process = subprocess.Popen(
-            [*command("exec", judge_.arch, judge_.variant, FARM, folder),
+            [*command("exec", tree, judge_.arch, judge_.variant, folder),
              f"--json={results}", f"--timeout={limit}",
              f"--filter={judge_.filter}",
              *(f"--kernel_args={argument}" for argument in (
@@ -175,23 +167,23 @@ def brief(wrong: Iterable[str]) -> str:
     return ", ".join(name[:70] for name in names[:2]) + more
 
 
-def hear(judge_: Judge, mutants: list[Mutant],
+def hear(judge_: Judge, tree: KernelTree, mutants: list[Mutant],
          met: set[str]) -> tuple[Totals, list[Mutant]]:
-    """Ask @judge_ about all @mutants; those that are met go into @met.
+    """Ask @judge_ about all @mutants in @tree; those met go into @met.
 
     Return: how many it caught, and those that got away.
     """
-    control = ask(judge_, 0, "none", MACHINES[judge_.arch].seconds)
+    control = ask(judge_, tree, 0, "none", MACHINES[judge_.arch].seconds)
     if control.wrong or not control.tests:
         raise Failure(f"{judge_} objects to the driver as it is: "
-                      f"{brief(control.wrong)}: see {shown(RUNS / 'none')}")
+                      f"{brief(control.wrong)}: see {shown(tree.logs / 'none')}")
     limit = 15 + int(5 * control.seconds)
     say("judge", f"{judge_}: {control.tests} tests, {control.seconds:.0f} s")
     caught = failed = 0
     left = []
     with ThreadPoolExecutor(JOBS) as pool:
         for mutant, verdict in zip(mutants, pool.map(
-                lambda m: ask(judge_, m.number, m.name, limit), mutants)):
+                lambda m: ask(judge_, tree, m.number, m.name, limit), mutants)):
             if verdict.met:
                 met.add(mutant.name)
             if not verdict.wrong:
@@ -214,20 +206,23 @@ def test_tests(kernel: KernelTree, only: str = "") -> Totals:
     if not mutants:
         raise Failure(f"no mutant is called {only}")
     start = time.monotonic()
-    write_sources(every, SOURCES)
-    make_farm(kernel.path, FARM, SOURCES)
+    # A checkout with mutants in its driver, its kernel tree and builds; these
+    # lie to each other as usual, or ccache would not know them again.
+    tree = replace(kernel, name=f"{kernel.name}/mutants")
+    write_sources(every, tree.build)
+    make_farm(tree.path, tree.farm, tree.build)
     totals = Totals()
     left = mutants
     met: set[str] = set()
     caught: dict[str, int] = {}
-    built: set[Path] = set()
+    built: set[str] = set()
     for judge_ in JUDGES:
         if not left:
             break
-        if judge_.build not in built:
-            build_kernel(judge_.arch, judge_.variant, FARM, judge_.build)
-            built.add(judge_.build)
-        some, left = hear(judge_, left, met)
+        if judge_.kernel not in built:
+            build_kernel(tree, judge_.arch, judge_.variant)
+            built.add(judge_.kernel)
+        some, left = hear(judge_, tree, left, met)
         totals += some
         caught[str(judge_)] = some.passed
     for mutant in left:

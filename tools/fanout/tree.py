@@ -1,26 +1,32 @@
 # SPDX-License-Identifier: GPL-2.0
 """The kernel tree: where it comes from, and how the driver joins it.
 
-The tree itself is never written to. build/linux is a farm of symbolic links to
-it, with real folders only where something differs from the tree.
+The tree itself is never written to. build/KERNEL/linux is a farm of symbolic
+links to it, with real folders only where something differs from the tree. All
+that is built of a kernel lies beside its farm, so kernels do not disturb each
+other.
 """
 
+import argparse
 import fcntl
+import hashlib
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fanout.host import (BUILD, CACHE, LOGS, REPO, UNPACK, Failure, apt_get,
-                         require, run, say, show_failure, shown)
+from fanout import apt
+from fanout.host import (BUILD, CACHE, LOGS, REPO, Failure, NothingToDo, say,
+                         shown)
 
 OLDEST = (6, 12)
-FARM = BUILD / "linux"
-PACKAGE = "linux-source-6.12"
+# What KERNEL= may say.
+DEFAULT = "6.12"
+NEWEST = "newest"
+KERNELS = (DEFAULT, NEWEST)
 JOINT = "drivers/dma-buf/udmabuf-fanout"
 
 # Where a kernel is an ordinary program, libc would call gcov's constructors
@@ -34,15 +40,31 @@ subdir-ccflags-$(if $(CONFIG_GCOV_KERNEL),$(CONFIG_UML)) += \\
 
 @dataclass(frozen=True)
 class KernelTree:
-    """An unpacked kernel source tree."""
+    """An unpacked kernel source tree, and what is built of it."""
 
     path: Path
     version: tuple[int, int, int]
+    name: str           # of its folder in build/: 6.12, newest or tree-...
 
     @property
     def release(self) -> str:
         """The version as people write it."""
         return ".".join(map(str, self.version))
+
+    @property
+    def build(self) -> Path:
+        """Where everything built of it lies."""
+        return BUILD / self.name
+
+    @property
+    def farm(self) -> Path:
+        """The tree with the driver in it."""
+        return self.build / "linux"
+
+    @property
+    def logs(self) -> Path:
+        """Where the logs of builds and runs go."""
+        return LOGS / self.name
 
 
 def read_version(makefile: str) -> tuple[int, int, int] | None:
@@ -55,8 +77,11 @@ def read_version(makefile: str) -> tuple[int, int, int] | None:
     return major, minor, patch
 
 
-def check_tree(path: Path) -> KernelTree:
-    """@path as a kernel tree that can be used; Failure says why not."""
+def check_tree(path: Path, name: str = "") -> KernelTree:
+    """@path as a kernel tree that can be used; Failure says why not.
+
+    Without a @name it gets one that no other path has.
+    """
     if not path.is_dir():
         raise Failure(f"KTREE={path}: no such folder")
     makefile = path / "Makefile"
@@ -65,7 +90,9 @@ def check_tree(path: Path) -> KernelTree:
     if version is None:
         raise Failure(f"KTREE={path} is not a kernel source tree: its Makefile "
                       "does not state a VERSION and PATCHLEVEL")
-    tree = KernelTree(path.resolve(), version)
+    path = path.resolve()
+    tree = KernelTree(path, version, name or
+                      f"tree-{hashlib.sha1(bytes(path)).hexdigest()[:8]}")
     if version < OLDEST:
         raise Failure(f"KTREE={path} is Linux {tree.release}; 6.12 is the "
                       "oldest that works (KUnit static stubs, "
@@ -90,83 +117,106 @@ def locked(folder: Path) -> Iterator[Path]:
         yield folder
 
 
-def candidate_version(package: str) -> str | None:
-    """The version of @package that apt would fetch now, None if none."""
-    if shutil.which("apt-cache") is None:
-        return None
-    text = subprocess.run(["apt-cache", "show", "--no-all-versions", package],
-                          capture_output=True, text=True, check=False).stdout
-    match = re.search(r"^Version: (\S+)", text, re.MULTILINE)
-    return match[1] if match else None
+def check_choice(kernel: str, ktree: str) -> None:
+    """Whether KERNEL= and KTREE= or KDIR= make sense; Failure if not."""
+    if kernel and kernel not in KERNELS:
+        raise Failure(f"KERNEL={kernel}: it is {DEFAULT}, the oldest that is "
+                      f"supported, or {NEWEST}. For any other kernel unpack "
+                      "its source and give that with KTREE=/path/to/linux")
+    if kernel and ktree:
+        raise Failure("KERNEL= says which kernel, and so do KTREE= and KDIR=: "
+                      "give one of them")
 
 
-def fetch_packages(packages: list[str], target: Path) -> None:
-    """Download @packages through apt and unpack them, not installed."""
-    require(UNPACK)
-    shutil.rmtree(target, ignore_errors=True)
-    downloads = target / "downloads"
-    downloads.mkdir(parents=True)
-    log = LOGS / "apt.log"
-    if run("download", ["apt-get", "download", *packages], log, cwd=downloads,
-           append=True):
-        raise Failure(f"apt could not download {' '.join(packages)}: is there "
-                      f"a network? (its words: {shown(log)})")
-    for package in sorted(downloads.glob("*.deb")):
-        if run("unpack", ["dpkg", "-x", package, target], log, append=True):
-            show_failure(log)
-            raise Failure(f"{package.name} could not be unpacked")
-    shutil.rmtree(downloads)
+def add_kernel(parser: argparse.ArgumentParser) -> None:
+    """Have @parser take --kernel."""
+    parser.add_argument("--kernel", default="", metavar="WORD",
+                        help=f"which kernel: {DEFAULT} (default) or {NEWEST}")
 
 
-def _cached_trees() -> list[KernelTree]:
-    """Complete trees in the cache, the oldest version first."""
-    trees = [check_tree(path) for path in CACHE.glob("linux-*")
+def add_ktree(parser: argparse.ArgumentParser) -> None:
+    """Have @parser take --ktree."""
+    parser.add_argument("--ktree", default="", metavar="DIR",
+                        help="kernel tree to use instead of the newest source "
+                        "package")
+
+
+def series_of(kernel: str) -> tuple[apt.Archive, tuple[int, int]]:
+    """Where apt has @kernel, and its version's first two numbers."""
+    if kernel != NEWEST:
+        return apt.MACHINE, OLDEST
+    archive = apt.newer_suites()
+    found = [(int(match[1]), int(match[2]))
+             for name in archive.names("linux-source-")
+             if (match := re.fullmatch(r"linux-source-(\d+)\.(\d+)", name))
+             and archive.version(name)]
+    if max(found) <= OLDEST:
+        raise NothingToDo("the archive has no kernel newer than "
+                          f"{DEFAULT}: that is the newest")
+    return archive, max(found)
+
+
+def _upstream(version: str) -> str:
+    """The three numbers of the kernel in Debian's @version of its package."""
+    numbers = re.findall(r"\d+", re.split("[-~+]", version)[0])
+    return ".".join([*numbers, "0"][:3])
+
+
+def _cached_trees(series: tuple[int, int], name: str) -> list[KernelTree]:
+    """Complete trees of @series in the cache, the oldest version first."""
+    trees = [check_tree(path, name) for path in CACHE.glob("linux-*")
              if re.fullmatch(r"linux-\d+\.\d+\.\d+", path.name)]
-    return sorted(trees, key=lambda tree: tree.version)
+    return sorted((tree for tree in trees if tree.version[:2] == series),
+                  key=lambda tree: tree.version)
 
 
-def _unpack_source(cache: Path, release: str) -> None:
-    """Put linux-@release into @cache; it appears there only when complete."""
-    partial = cache / f"linux-{release}.partial"
-    fetch_packages([PACKAGE], partial)
-    tarball = next(partial.glob("usr/src/*.tar.xz"))
-    unpacked = partial / "unpacked"
-    unpacked.mkdir()
-    log = LOGS / "apt.log"
-    if run("unpack", ["tar", "-xJf", tarball, "--strip-components=1",
-                      "-C", unpacked], log, append=True):
-        show_failure(log)
-        raise Failure(f"{tarball.name} could not be unpacked: is the disk of "
-                      f"{cache} full?")
-    unpacked.rename(cache / f"linux-{release}")
-    shutil.rmtree(partial)
+def _unpack_source(archive: apt.Archive, package: str, target: Path) -> None:
+    """Put the tree in @package at @target."""
+    with apt.appearing(target) as unpacked:
+        files = unpacked / ".package"
+        archive.fetch([package], files)
+        apt.unpack(["tar", "-xJf", next(files.glob("usr/src/*.tar.xz")),
+                    "--strip-components=1", "-C", unpacked])
+        shutil.rmtree(files)
 
 
-def newest_tree() -> KernelTree:
-    """The newest source package's tree, downloaded unless it was before."""
+def packaged_tree(kernel: str = DEFAULT) -> KernelTree:
+    """The tree of the newest source package that is @kernel.
+
+    It is downloaded unless it was before.
+    """
     with locked(CACHE) as cache:
-        cached = _cached_trees()
-        version = candidate_version(PACKAGE)
+        archive, series = series_of(kernel)
+        package = f"linux-source-{series[0]}.{series[1]}"
+        cached = _cached_trees(series, kernel)
+        version = archive.version(package)
         if version is None and not cached:
-            apt_get("package lists", "update")
-            version = candidate_version(PACKAGE)
+            apt.update()
+            version = archive.version(package)
         if version is None and not cached:
-            raise Failure(f"apt has no {PACKAGE}, and {cache} no kernel tree. "
+            raise Failure(f"apt has no {package}, and {cache} no kernel tree. "
                           "Give one with KTREE=/path/to/linux, or try again "
                           "with a network, after apt-get update.")
-        release = version.split("-")[0] if version else cached[-1].release
+        release = _upstream(version) if version else cached[-1].release
         if all(tree.release != release for tree in cached):
             say("kernel tree", f"downloading and unpacking linux {release} "
-                "(150 MB, about a minute)")
+                "(170 MB, about a minute)")
             try:
-                _unpack_source(cache, release)
+                _unpack_source(archive, package, cache / f"linux-{release}")
             except Failure as failure:
                 if not cached:
                     raise
                 say("kernel tree", f"{failure}; going on with linux "
                     f"{cached[-1].release} from the cache")
                 return cached[-1]
-        return check_tree(cache / f"linux-{release}")
+        return check_tree(cache / f"linux-{release}", kernel)
+
+
+def choose(kernel: str, ktree: str) -> KernelTree:
+    """The tree that KERNEL= and KTREE= say, of which one is empty at least."""
+    check_choice(kernel, ktree)
+    return check_tree(Path(ktree).absolute()) if ktree \
+        else packaged_tree(kernel or DEFAULT)
 
 
 def _generated(source: Path) -> set[str]:
@@ -251,22 +301,26 @@ def make_farm(source: Path, farm: Path, repo: Path) -> None:
             path.chmod(0o755 if content.startswith(b"#!") else 0o644)
 
 
-def prepare(ktree: str | None) -> KernelTree:
-    """Make build/linux from @ktree, or from the newest source package.
+def prepare(tree: KernelTree) -> None:
+    """Make the farm of @tree.
 
-    Objects of another tree are removed: make compares time stamps only, and
+    Objects of another release are removed: make compares time stamps only, and
     would keep those that are newer than this tree's files.
     """
-    tree = check_tree(Path(ktree).absolute()) if ktree else newest_tree()
-    stamp = BUILD / "linux.from"
+    stamp = tree.build / "linux.from"
     identity = f"{tree.path} {tree.release}\n"
-    if not stamp.is_file() or stamp.read_text() != identity:
-        for config in (*BUILD.glob("*/.config"), *BUILD.glob("*/*/.config")):
-            say("kernel tree", f"another one than before: removing objects in "
-                f"{config.parent.relative_to(REPO)}")
-            shutil.rmtree(config.parent)
-    make_farm(tree.path, FARM, REPO)
+    if tree.build.is_dir() and (not stamp.is_file()
+                                or stamp.read_text() != identity):
+        say("kernel tree", "another release than before: removing "
+            f"{shown(tree.build)}")
+        shutil.rmtree(tree.build)
+    make_farm(tree.path, tree.farm, REPO)
     stamp.write_text(identity)
     say("kernel tree", f"linux {tree.release} from {tree.path}, joined in "
-        f"{FARM.relative_to(REPO)}")
-    return tree
+        f"{shown(tree.farm)}")
+
+
+def show_kunit_line(tree: KernelTree) -> None:
+    """Say how to run the kernel's own tool on @tree's farm."""
+    say("kunit.py", f"{shown(tree.farm)}/tools/testing/kunit/kunit.py run "
+        f"--kunitconfig=$PWD --build_dir=$PWD/{shown(tree.build)}/um")

@@ -2,15 +2,15 @@
 """Real DMA on a real kernel in QEMU: who sees what, and what it costs."""
 
 import argparse
-import signal
 import sys
 import time
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from fanout.host import (BUILD, Failure, Totals, colour, require, say, shown)
+from fanout.host import (BUILD, GUEST, KERNEL_BUILD, PICTURES, UNPACK, Totals,
+                         colour, require, say, shown, status_of)
 from fanout.logscan import foreign_races
-from fanout.tree import locked
+from fanout.tree import add_kernel, add_ktree, check_choice, locked
 from rig import (bench, hostile, kernel, machine, picture, races,
                  results)
 
@@ -20,6 +20,9 @@ HUGE_PAGES = "hugepages=1:1100"
 BENCH_MEMORY = "hugepages=1:520 swiotlb=524288"
 # Two races map 2 MiB pages.
 RACE_MEMORY = "hugepages=1:16"
+# What each command that boots a kernel needs, all asked for as it starts.
+NEEDS = {"demo": GUEST, "bench": GUEST, "races": GUEST,
+         "hostile": (*KERNEL_BUILD, *UNPACK)}
 SCENARIO = '{"scenario"'
 RACE = '{"race"'
 BENCH = '{"bench"'
@@ -31,7 +34,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
 
     def add(name: str, text: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=text, description=text)
+        command = commands.add_parser(name, help=text, description=text)
+        if name in NEEDS:
+            add_kernel(command)
+        return command
 
     demo = add("demo", "play every scenario on the stock exporters and ours")
     demo.add_argument("--json", action="store_true",
@@ -60,9 +66,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
                        help="of the random calls (1)")
     users.add_argument("--seconds", type=int, default=60, metavar="N",
                        help="how long (60)")
-    users.add_argument("--ktree", default="", metavar="DIR",
-                       help="kernel tree to use instead of the newest source "
-                       "package")
+    add_ktree(users)
     draw = add("picture", "draw what a demo or bench run wrote as JSON")
     draw.add_argument("json", type=Path, metavar="JSON")
     draw.add_argument("out", type=Path, metavar="OUT.svg")
@@ -72,8 +76,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 def demo(options: argparse.Namespace) -> tuple[Totals, str]:
     """Play the scenarios and show the table. Return: totals, and the JSON."""
     start = time.monotonic()
-    require(kernel.TOOLS)
-    guest = kernel.built_kernel("debug") if options.debug else kernel.stock_kernel()
+    guest = kernel.built_kernel("debug", options.kernel) if options.debug \
+        else kernel.stock_kernel(options.kernel)
     archive = kernel.initramfs(guest)
     name = "demo" + ("-debug" if options.debug else "") + \
         ("-all-bounced" if options.all_bounced else "")
@@ -93,7 +97,7 @@ def demo(options: argparse.Namespace) -> tuple[Totals, str]:
     report = results.parse(lines)
     verdict = results.verdicts(report, options.all_bounced)
     text = results.as_json(report, verdict, time.monotonic() - start)
-    out = BUILD / f"rig/{name}.json"
+    out = kernel.rig_of(guest.tree) / f"{name}.json"
     out.write_text(text)
     if not options.json:
         print("\n".join(("", *results.table(report), "")))
@@ -103,11 +107,10 @@ def demo(options: argparse.Namespace) -> tuple[Totals, str]:
     return results.totals(report, verdict), text
 
 
-def bench_all() -> Totals:
+def bench_all(options: argparse.Namespace) -> Totals:
     """Measure, show the table, compare with the targets."""
     start = time.monotonic()
-    require(kernel.TOOLS)
-    guest = kernel.stock_kernel()
+    guest = kernel.stock_kernel(options.kernel)
     archive = kernel.initramfs(guest)
     say("bench", f"booting linux {guest.release} in QEMU, 5 minutes")
     lines = machine.run_guest(
@@ -116,7 +119,7 @@ def bench_all() -> Totals:
                       "RIG_MODE=bench"), 5500, silence=300, total=1800),
         lambda text: f"{text.count(BENCH)} measurements")
     measured = bench.parse(lines)
-    out = BUILD / "rig/bench.json"
+    out = kernel.rig_of(guest.tree) / "bench.json"
     out.write_text(bench.as_json(measured))
     print("\n".join(("", "thousands of instructions, each the least of three "
                      "runs (1 GiB: one):", *bench.table(measured), "")))
@@ -129,68 +132,66 @@ def bench_all() -> Totals:
 def race_all(options: argparse.Namespace) -> Totals:
     """Play every race, then be hostile; show how it went."""
     start = time.monotonic()
-    require(kernel.TOOLS)
-    guest = kernel.built_kernel("debug" if options.debug else "kcsan")
+    guest = kernel.built_kernel("debug" if options.debug else "kcsan",
+                                options.kernel)
     archive = kernel.initramfs(guest)
     name = "races" + ("-debug" if options.debug else "")
     say(name, f"booting linux {guest.release} in QEMU, 4 minutes")
-    lines = machine.run_guest(
-        machine.Boot(name, guest, archive,
-                     (RACE_MEMORY, "RIG_MODE=races", "RIG_EXPORTERS=fanout",
-                      "dma_debug_entries=262144", f"RIG_SEED={options.seed}",
-                      f"RIG_RACE={options.only}",
-                      f"RIG_SECONDS={options.seconds}",
-                      f"RIG_HOSTILE={options.hostile}"), 2500, cpus=2,
-                     parallel=True, silence=300 + options.seconds,
-                     total=900 + 10 * options.seconds + 2 * options.hostile),
-        lambda text: f"{text.count(RACE)} races")
+    boot = machine.Boot(
+        name, guest, archive,
+        (RACE_MEMORY, "RIG_MODE=races", "RIG_EXPORTERS=fanout",
+         "dma_debug_entries=262144", f"RIG_SEED={options.seed}",
+         f"RIG_RACE={options.only}", f"RIG_SECONDS={options.seconds}",
+         f"RIG_HOSTILE={options.hostile}"), 2500, cpus=2, parallel=True,
+        silence=300 + options.seconds,
+        total=900 + 10 * options.seconds + 2 * options.hostile)
+    lines = machine.run_guest(boot, lambda text: f"{text.count(RACE)} races")
     report = races.parse(lines)
     print("\n".join(races.table(report)))
     if not options.debug:
-        others = foreign_races(machine.console_lines(name), machine.OURS)
+        others = foreign_races(boot.console_lines(), machine.OURS)
         print(f"KCSAN: no report that we are part of, {len(others)} others"
               + "".join(f"\n    {other.text}" for other in others))
     print(f"seed {options.seed}; {time.monotonic() - start:.0f} s\n")
     return races.totals(report)
 
 
+def play(options: argparse.Namespace) -> Totals:
+    """Do what the command line asks for, in a guest."""
+    try:
+        if options.command == "bench":
+            return bench_all(options)
+        if options.command == "races":
+            return race_all(options)
+        if options.command == "hostile":
+            return hostile.run(options.seed, options.seconds,
+                               kernel.um_kernel(options.kernel, options.ktree))
+        # Only the JSON itself goes to standard output.
+        with redirect_stdout(sys.stderr if options.json else sys.stdout):
+            totals, text = demo(options)
+        if options.json:
+            print(text, end="")
+        return totals
+    except machine.GuestFailed as failure:
+        print(colour(f"error: {failure}", 31), file=sys.stderr)
+        return Totals(failed=1)
+
+
 def main() -> int:
     """Return: 0 if all is right, 1 if not, 2 if it could not be tried."""
     options = parse(sys.argv[1:])
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        if options.command == "picture":
-            picture.draw(options.json, options.out)
-            return 0
-        with locked(kernel.RIG):
-            if options.command == "bench":
-                totals = bench_all()
-            elif options.command == "races":
-                totals = race_all(options)
-            elif options.command == "hostile":
-                totals = hostile.run(options.seed, options.seconds,
-                                     options.ktree)
-            else:
-                # Only the JSON itself goes to standard output.
-                with redirect_stdout(sys.stderr if options.json
-                                     else sys.stdout):
-                    totals, text = demo(options)
-                if options.json:
-                    print(text, end="")
-    except machine.GuestFailed as failure:
-        print(colour(f"error: {failure}", 31), file=sys.stderr)
-        print(Totals(failed=1))
-        return 1
-    except Failure as failure:
-        print(colour(f"error: {failure}", 31), file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    if options.command == "picture":
+        require(PICTURES)
+        picture.draw(options.json, options.out)
+        return 0
+    check_choice(options.kernel, getattr(options, "ktree", ""))
+    with locked(BUILD):
+        require(NEEDS[options.command])
+        totals = play(options)
     print(totals, file=sys.stderr if options.command == "demo"
           and options.json else sys.stdout)
     return 1 if totals.failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status_of(main))

@@ -8,7 +8,7 @@ DMA API debugging; every fault that a call can have follows in the same boot.
 import re
 import time
 
-from fanout.host import KERNEL_BUILD, LOGS, Totals, colour, require, say, shown
+from fanout.host import Totals, colour, say, shown
 from rig import kernel, machine
 
 _SAID = re.compile(r"hostile: (.*)")
@@ -71,15 +71,13 @@ def show(lines: list[str]) -> None:
             print(colour(line, 31) if line.startswith("FAILED") else line)
 
 
-def run(seed: int, seconds: int, ktree: str) -> Totals:
-    """make hostile."""
+def run(seed: int, seconds: int, um: kernel.Kernel) -> Totals:
+    """make hostile, in the kernel @um."""
     start = time.monotonic()
-    require(KERNEL_BUILD)
-    um = kernel.um_kernel(ktree)
-    root = kernel.RIG / "um/root"
+    root = um.build / "root"
     for folder in ("dev", "proc", "sys", "tmp"):
         (root / folder).mkdir(parents=True, exist_ok=True)
-    log = LOGS / "rig-um-build.log"
+    log = um.tree.logs / "rig-um-build.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("")
     kernel.build_hostile(root / "hostile", log)
@@ -97,6 +95,6 @@ def run(seed: int, seconds: int, ktree: str) -> Totals:
     totals = judge(lines)
     if totals.failed:
         print(f"again: {again}")
-    print(f"{shown(LOGS)}/rig-{boot.name}.* has all of it; "
+    print(f"{shown(boot.log('*'))} has all of it; "
           f"{time.monotonic() - start:.0f} s\n")
     return totals

@@ -1,32 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0
 """What the guest boots: a kernel, and an initramfs made for it.
 
-The stock kernel is Debian's newest 6.12 image, unpacked beside the headers
-that `make module` uses. The others are built from the source package.
+The stock kernel is Debian's newest image of the series, unpacked beside the
+headers that `make module` uses. The others are built from the source package.
 """
 
-import os
 import re
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from fanout.host import (BUILD, CACHE, KERNEL_BUILD, LOGS, REPO, Failure, Need,
-                         environment, require, run, say, show_failure)
+from fanout.apt import appearing
+from fanout.headers import stock_headers
+from fanout.host import (CACHE, JOBS, REPO, Failure, environment, run, say,
+                         show_failure)
 from fanout.kunit import build_kernel
-from fanout.module import find_headers
-from fanout.tree import (KernelTree, fetch_packages, locked, newest_tree,
-                         prepare)
+from fanout.tree import KernelTree, choose, locked, prepare, series_of
 
-RIG = BUILD / "rig"
 GUEST = REPO / "tools/rig/guest"
 SELFTEST = "tools/testing/selftests/drivers/dma-buf/udmabuf.c"
 IMPORTER = "edu_importer.ko"
 DRIVER = "udmabuf_fanout.ko"
-
-TOOLS = (*KERNEL_BUILD, Need("cpio", program="cpio"),
-         Need("qemu-system-x86", program="qemu-system-x86_64"))
 
 # The kernels that are built: their fragments, and for how long on 2 cores.
 BUILT = {"debug": (("guest.config", "kasan.config"), "10 minutes"),
@@ -48,10 +42,21 @@ _GUEST_FLAGS = ("-static", "-pthread", "-O2", "-Wall", "-Wextra", "-Werror",
 class Kernel:
     """A bootable kernel and the folder that modules for it are built in."""
 
-    name: str           # of its folder in build/rig
+    name: str           # of its folder in build/KERNEL/rig
     image: Path
     headers: Path
     release: str
+    tree: KernelTree    # its source
+
+    @property
+    def build(self) -> Path:
+        """Where all that is built for it lies."""
+        return rig_of(self.tree) / self.name
+
+
+def rig_of(tree: KernelTree) -> Path:
+    """Where what the rig builds and finds for @tree lies."""
+    return tree.build / "rig"
 
 
 def _logged(what: str, command: list[str | Path], log: Path,
@@ -63,54 +68,63 @@ def _logged(what: str, command: list[str | Path], log: Path,
 
 
 def _image_packages(release: str) -> list[str]:
-    """The packages that may hold the image for @release, the best one first."""
-    return [f"linux-image-{release}", f"linux-image-{release}-unsigned"]
+    """The packages that may hold the image for @release, the best one first.
+
+    Since 6.19 linux-image only depends on what has it.
+    """
+    return [f"linux-binary-{release}", f"linux-image-{release}",
+            f"linux-image-{release}-unsigned"]
 
 
-def _available(package: str) -> bool:
-    """Whether apt can download @package."""
-    return subprocess.run(["apt-cache", "show", package], capture_output=True,
-                          check=False).returncode == 0
+def image_in(folder: Path) -> Path | None:
+    """The kernel image in @folder, where a package was unpacked."""
+    return next((image for pattern in ("boot/vmlinuz-*",
+                                       "usr/lib/modules/*/vmlinuz")
+                 for image in folder.glob(pattern)), None)
 
 
-def stock_kernel() -> Kernel:
-    """The newest 6.12 image of the archive, downloaded and unpacked."""
-    headers = find_headers("")
-    release = headers.name.removeprefix("linux-headers-")
+def stock_kernel(kernel: str) -> Kernel:
+    """The newest image of the archive's @kernel, downloaded and unpacked."""
+    tree = choose(kernel, "")
+    prepare(tree)
+    headers = stock_headers(tree.name)
+    release = headers.release
     with locked(CACHE) as cache:
-        image = cache / f"linux-image-{release}"
-        if not image.is_dir():
-            package = next(filter(_available, _image_packages(release)), None)
+        folder = cache / f"linux-image-{release}"
+        if not folder.is_dir():
+            archive, _ = series_of(tree.name)
+            package = next(filter(archive.version, _image_packages(release)),
+                           None)
             if package is None:
                 raise Failure(
                     f"apt has the headers for {release} but no kernel image "
                     "for it: run apt-get update, then make clean, and try "
                     "again")
-            say("guest kernel", f"downloading {package} (105 MB)")
-            partial = cache / f"linux-image-{release}.partial"
-            shutil.rmtree(partial, ignore_errors=True)
-            fetch_packages([package], partial)
-            partial.rename(image)
-    return Kernel("stock", image / f"boot/vmlinuz-{release}", headers, release)
+            say("guest kernel", f"downloading {package} (up to 105 MB)")
+            with appearing(folder) as files:
+                archive.fetch([package], files)
+                if image_in(files) is None:
+                    raise Failure(f"there is no kernel image in {package}")
+    image = image_in(folder)
+    assert image is not None
+    return Kernel("stock", image, headers.path, release, tree)
 
 
-def built_kernel(name: str) -> Kernel:
+def built_kernel(name: str, kernel: str) -> Kernel:
     """The source package's kernel with what watches the driver, see BUILT."""
     names, minutes = BUILT[name]
     what = f"{name} kernel"
     fragments = [GUEST / fragment for fragment in names]
-    tree = newest_tree()
-    build = RIG / f"{name}-kernel"
+    tree = choose(kernel, "")
+    prepare(tree)
+    build = rig_of(tree) / f"{name}-kernel"
     built_from = build / "include/config/kernel.release"
-    if built_from.is_file() and \
-            not built_from.read_text().startswith(tree.release):
-        shutil.rmtree(build)
     build.mkdir(parents=True, exist_ok=True)
-    log = LOGS / f"rig-{name}-kernel.log"
+    log = tree.logs / f"rig-{name}-kernel.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("")
     make: list[str | Path] = ["make", "-C", tree.path, f"O={build}",
-                              "ARCH=x86_64", f"-j{os.cpu_count()}", _WATCHED]
+                              "ARCH=x86_64", f"-j{JOBS}", _WATCHED]
     config = build / ".config"
     if not config.is_file() or config.stat().st_mtime < max(
             fragment.stat().st_mtime for fragment in fragments):
@@ -131,7 +145,7 @@ def built_kernel(name: str) -> Kernel:
     _logged(what, [*make, "bzImage", "modules"], log,
             f"the {what} could not be built")
     return Kernel(name, build / "arch/x86/boot/bzImage", build,
-                  built_from.read_text().strip())
+                  built_from.read_text().strip(), tree)
 
 
 def wanted_options(fragment: str) -> list[str]:
@@ -153,17 +167,13 @@ def _copy_changed(source: Path, target: Path) -> None:
 
 def _build_modules(kernel: Kernel, log: Path) -> list[Path]:
     """The importer and the driver as modules for @kernel."""
-    build = RIG / kernel.name / "modules"
+    build = kernel.build / "modules"
     _copy_changed(REPO / "driver", build / "driver")
     _copy_changed(GUEST, build / "importer")
     (build / "importer/Makefile").write_text("obj-m := edu_importer.o\n")
     (build / "Kbuild").write_text("obj-m += driver/ importer/\n")
-    variables = kernel.headers / ".kernelvariables"
-    if variables.is_file() and (gcc := re.search(r"gcc-\d+",
-                                                 variables.read_text())):
-        require([Need(gcc[0], program=gcc[0])])
     _logged("modules", ["make", "-C", kernel.headers, f"M={build}",
-                        f"-j{os.cpu_count()}", "CONFIG_UDMABUF_FANOUT=m",
+                        f"-j{JOBS}", "CONFIG_UDMABUF_FANOUT=m",
                         "modules"], log,
             "the guest's modules could not be built")
     return [build / "driver" / DRIVER, build / "importer" / IMPORTER]
@@ -176,21 +186,21 @@ def build_hostile(program: Path, log: Path) -> None:
             "the hostile program could not be built")
 
 
-def um_kernel(ktree: str) -> Kernel:
+def um_kernel(kernel: str, ktree: str) -> Kernel:
     """The debug kernel for User Mode Linux that `make test` builds, too."""
-    with locked(BUILD):
-        prepare(ktree)
-        build = build_kernel("um", "debug")
+    tree = choose(kernel, ktree)
+    prepare(tree)
+    build = build_kernel(tree, "um", "debug")
     release = (build / "include/config/kernel.release").read_text().strip()
-    return Kernel("um", build / "linux", build, release)
+    return Kernel("um", build / "linux", build, release, tree)
 
 
 def initramfs(kernel: Kernel) -> Path:
     """Build what the guest runs for @kernel and pack it."""
-    log = LOGS / f"rig-{kernel.name}-build.log"
+    log = kernel.tree.logs / f"rig-{kernel.name}-build.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("")
-    root = RIG / kernel.name / "root"
+    root = kernel.build / "root"
     root.mkdir(parents=True, exist_ok=True)
     for module in _build_modules(kernel, log):
         _logged("modules", ["objcopy", "-g", module, root / module.name], log,
@@ -199,11 +209,10 @@ def initramfs(kernel: Kernel) -> Path:
                       *(GUEST / name for name in _GUEST_SOURCES), _PLAN], log,
             "the guest program could not be built")
     build_hostile(root / "hostile", log)
-    tree: KernelTree = newest_tree()
     _logged("selftest", ["gcc", "-static", "-O2", "-o", root / "selftest",
-                         tree.path / SELFTEST], log,
+                         kernel.tree.path / SELFTEST], log,
             "the kernel's selftest could not be built")
-    archive = RIG / kernel.name / "initramfs"
+    archive = kernel.build / "initramfs"
     with archive.open("wb") as out, log.open("a") as errors:
         packed = subprocess.run(
             ["cpio", "-o", "-H", "newc", "--quiet"], cwd=root, stdout=out,

@@ -3,7 +3,6 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fanout.host import LOGS, Failure, relevant, shown
+from fanout.host import Failure, relevant, shown
 from fanout.logscan import complaints
 from rig.kernel import Kernel
 
@@ -43,6 +42,20 @@ class Boot:
     parallel: bool = False          # its CPUs run at once, in real time
     silence: int = 120              # seconds without a word before it hangs
     total: int = 600                # seconds
+
+    @property
+    def console(self) -> Path:
+        """The guest's log."""
+        return self.log("console.log")
+
+    def log(self, kind: str) -> Path:
+        """Where what is @kind of this boot is kept."""
+        return self.kernel.tree.logs / f"rig-{self.name}.{kind}"
+
+    def console_lines(self) -> list[str]:
+        """The guest's log, nothing if there is none."""
+        return self.console.read_text(errors="replace").splitlines() \
+            if self.console.exists() else []
 
 
 def available_memory_mb() -> int:
@@ -84,18 +97,6 @@ def command(boot: Boot, console: Path, results: Path) -> list[str | Path]:
     return line + [
         "-kernel", boot.kernel.image, "-initrd", boot.initramfs, "-append",
         " ".join(("console=ttyS0", "panic=-1", *boot.arguments))]
-
-
-def _console(name: str) -> Path:
-    """The guest's log."""
-    return LOGS / f"rig-{name}.console.log"
-
-
-def console_lines(name: str) -> list[str]:
-    """The guest's log, nothing if there is none."""
-    console = _console(name)
-    return console.read_text(errors="replace").splitlines() \
-        if console.exists() else []
 
 
 def show_console(console: Path, at: int | None = None) -> None:
@@ -151,8 +152,8 @@ def _wait(boot: Boot, process: "subprocess.Popen[bytes]",
 
 def _judged(boot: Boot, trouble: str | None, results: Path) -> list[str]:
     """The lines of the result channel, if the guest ended as it should."""
-    console = _console(boot.name)
-    found = complaints(console_lines(boot.name), OURS)
+    console = boot.console
+    found = complaints(boot.console_lines(), OURS)
     if found:
         show_console(console, found[0].at)
         raise GuestFailed(f"the guest's kernel complains: {found[0].text}")
@@ -179,8 +180,8 @@ def uml_command(boot: Boot) -> list[str | Path]:
 
 def run_uml(boot: Boot, progress: Callable[[str], str]) -> list[str]:
     """Boot a UML kernel, otherwise as run_guest(): its console has it all."""
-    LOGS.mkdir(parents=True, exist_ok=True)
-    console = _console(boot.name)
+    console = boot.console
+    console.parent.mkdir(parents=True, exist_ok=True)
     with console.open("wb") as out:
         trouble = _wait(boot, subprocess.Popen(
             uml_command(boot), stdin=subprocess.DEVNULL, stdout=out,
@@ -197,16 +198,13 @@ def run_guest(boot: Boot, progress: Callable[[str], str]) -> list[str]:
 
     Return: the lines of its result channel.
     """
-    if shutil.which("qemu-system-x86_64") is None:
-        raise Failure("QEMU is missing: apt-get install qemu-system-x86")
     memory = available_memory_mb()
     if memory < boot.memory_mb:
         raise Failure(f"this machine has {memory} MB of memory left; the guest "
                       f"uses {boot.memory_mb} MB of its 6 GiB")
-    LOGS.mkdir(parents=True, exist_ok=True)
-    console = _console(boot.name)
-    results = LOGS / f"rig-{boot.name}.results"
-    output = LOGS / f"rig-{boot.name}.qemu.log"
+    console = boot.console
+    results, output = boot.log("results"), boot.log("qemu.log")
+    console.parent.mkdir(parents=True, exist_ok=True)
     for old in (console, results):
         old.unlink(missing_ok=True)
     with output.open("wb") as out:

@@ -5,22 +5,21 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fanout.host import Failure, Need, require
+from fanout.host import Failure
 
-_MATPLOTLIB = (Need("python3-matplotlib", module="matplotlib"),)
 _SHADES = {"right": "#3a923a", "wrong": "#c03d3e", "refused": "#e1a32c",
            "broken": "#9372b2", "": "#e8e8e8"}
 
 
 def _figure(width: float, height: float) -> Any:
     """An empty picture, in inches. Only pictures need matplotlib."""
-    from matplotlib.figure import Figure    # type: ignore[import]
+    from matplotlib.figure import Figure
     return Figure(figsize=(width, height))
 
 
 def _save(figure: Any, out: Path) -> None:
     """Text stays text, and the same figures give the same file."""
-    from matplotlib import rc_context       # type: ignore[import]
+    from matplotlib import rc_context
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "rig"}):
         figure.savefig(out, metadata={"Date": None}
                        if out.suffix == ".svg" else None)
@@ -113,7 +112,6 @@ def draw_bench(report: dict[str, Any], out: Path) -> None:
 
 def draw(source: Path, out: Path) -> None:
     """Draw @source, whichever of the two it is, to @out."""
-    require(_MATPLOTLIB)
     if out.suffix not in (".svg", ".png"):
         raise Failure(f"{out}: a picture is .svg or .png")
     try:

@@ -2,6 +2,7 @@
 """Tests of packages, reports and totals; nothing is installed."""
 
 import contextlib
+import errno
 import io
 import os
 import tempfile
@@ -9,9 +10,10 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from fanout import host, tree
+from fanout import __main__, apt, headers, host, tree
 from fanout.check import unexcused
-from fanout.module import WARNING, find_headers, newest_headers
+from fanout.headers import given_headers, missing_here, newest_headers
+from fanout.module import WARNING, unseen
 
 
 class Packages(unittest.TestCase):
@@ -20,12 +22,62 @@ class Packages(unittest.TestCase):
     ABSENT = host.Need("no-such-package", program="no-such-program")
 
     def test_missing_without_apt_is_one_message(self) -> None:
-        """It names the program and the package."""
+        """It names all that is missing, and what to type where apt is."""
         with mock.patch.object(host, "as_root", return_value=None), \
                 self.assertRaises(host.Failure) as caught:
-            host.require([self.ABSENT])
-        self.assertIn("no-such-program (Debian package no-such-package)",
+            host.require([self.ABSENT, host.Need("other", header="no/such.h"),
+                          host.Need("third", module="no_such_module")])
+        self.assertIn("no-such-program, no/such.h, Python's no_such_module",
                       str(caught.exception))
+        self.assertIn("apt-get install no-such-package other third",
+                      str(caught.exception))
+
+    def test_apt_that_fails_is_one_message(self) -> None:
+        """With what is still missing."""
+        with mock.patch.object(host, "as_root", return_value=[]), \
+                mock.patch.object(host, "install", return_value=False), \
+                mock.patch("shutil.which", return_value=None), \
+                self.assertRaisesRegex(host.Failure, "no-such-package"):
+            host.require([self.ABSENT])
+
+    def test_headers_are_missing_without_a_compiler(self) -> None:
+        """All at once: not the headers when there is a compiler at last."""
+        with mock.patch("shutil.which", return_value=None):
+            self.assertTrue(host.Need("libc6-dev", header="stdio.h").present())
+            self.assertFalse(host.Need("x", header="no/such.h").present())
+
+    def test_every_command_knows_its_needs(self) -> None:
+        """Each of the Makefile's targets asks as it starts."""
+        for line, package in ((["test"], "python3-clang"),
+                              (["test"], "python3-matplotlib"),
+                              (["check"], "sparse"), (["module"], "pahole"),
+                              (["kunit", "--arch", "arm64"],
+                               "gcc-aarch64-linux-gnu"),
+                              (["tree"], "xz-utils"), (["model"], "libc6-dev"),
+                              (["fresh"], "mmdebstrap")):
+            with self.subTest(line):
+                needs = __main__.needs_of(__main__.parse(line))
+                self.assertIn(package, {need.package for need in needs})
+
+    def test_a_full_disk_is_one_message(self) -> None:
+        """It says where there has to be room; exit status 2."""
+        def full() -> int:
+            raise OSError(errno.ENOSPC, "No space left on device", "x")
+
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            self.assertEqual(host.status_of(full), 2)
+        self.assertIn("x: No space left on device", said.getvalue())
+        self.assertEqual(len(said.getvalue().splitlines()), 1)
+
+    def test_nothing_to_do_passes(self) -> None:
+        """An archive without a newer kernel is no failure."""
+        def nothing() -> int:
+            raise host.NothingToDo("none newer")
+
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            self.assertEqual(host.status_of(nothing), 0)
+        self.assertEqual(said.getvalue().splitlines()[-1],
+                         "0 passed, 0 failed, 1 skipped")
 
     def test_present_needs_nothing(self) -> None:
         """No apt, no sudo, no network where everything is there."""
@@ -42,12 +94,12 @@ class Packages(unittest.TestCase):
         """It says what to use instead."""
         with tempfile.TemporaryDirectory() as empty, \
                 mock.patch.object(tree, "CACHE", Path(empty)), \
-                mock.patch.object(tree, "candidate_version",
+                mock.patch.object(apt.Archive, "version",
                                   return_value=None), \
-                mock.patch.object(tree, "apt_get", return_value=False), \
+                mock.patch.object(apt, "apt_get", return_value=False), \
                 contextlib.redirect_stdout(io.StringIO()), \
                 self.assertRaises(host.Failure) as caught:
-            tree.newest_tree()
+            tree.packaged_tree()
         self.assertIn("KTREE=", str(caught.exception))
 
 
@@ -59,17 +111,93 @@ class Headers(unittest.TestCase):
         names = [f"linux-headers-6.12.{name}" for name in (
             "99+deb12-amd64", "117+deb12-amd64", "118+deb12-rt-amd64",
             "119+deb12-cloud-amd64", "120+deb12-common", "121+deb12-arm64")]
-        self.assertEqual(newest_headers(names, "amd64"), names[1])
-        self.assertIsNone(newest_headers(names, "riscv64"))
+        self.assertEqual(newest_headers(names, (6, 12), "amd64"), names[1])
+        self.assertIsNone(newest_headers(names, (6, 12), "riscv64"))
+        self.assertIsNone(newest_headers(names, (7, 3), "amd64"))
 
     def test_a_wrong_kdir_is_one_message(self) -> None:
         """Neither a folder without Makefile nor an unprepared tree."""
         with tempfile.TemporaryDirectory() as folder:
             with self.assertRaisesRegex(host.Failure, "no Makefile"):
-                find_headers(folder)
+                given_headers(folder)
             (Path(folder) / "Makefile").write_text("")
             with self.assertRaisesRegex(host.Failure, "modules_prepare"):
-                find_headers(folder)
+                given_headers(folder)
+
+
+    def test_what_this_machine_lacks_for_headers(self) -> None:
+        """Their compiler, and the C library that their programs want."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "usr/src/linux-headers-7.3.4-amd64")
+            programs = Path(folder, "usr/lib/linux-kbuild-7.3.4/scripts/mod")
+            path.mkdir(parents=True)
+            programs.mkdir(parents=True)
+            found = headers.Headers(path, "7.3.4-amd64")
+            self.assertEqual(missing_here(found), "")
+            (path / ".kernelvariables").write_text("CC = gcc-99\n")
+            program = programs / "modpost"
+            program.write_text("#!/bin/sh\nexit 1\n")
+            program.chmod(0o755)
+            self.assertEqual(missing_here(found), "gcc-99")
+            program.write_text("#!/bin/sh\n"
+                               "printf '`GLIBC_2.99\\047 not found\\n' >&2\n")
+            self.assertEqual(missing_here(found), "gcc-99 and GLIBC 2.99")
+
+
+class Archive(unittest.TestCase):
+    """Other suites of the machine's own mirror."""
+
+    URIS = ("'http://example.org/apt/dists/stable/InRelease' a 0\n"
+            "'http://deb.example/debian/dists/bookworm/InRelease' b 0\n"
+            "'http://deb.example/debian-security/dists/bookworm-security/"
+            "InRelease' c 0\n")
+
+    def test_the_mirror_is_that_of_the_release(self) -> None:
+        """Not that of somebody's own packages."""
+        self.assertEqual(apt.read_mirror(self.URIS, "bookworm"),
+                         "http://deb.example/debian")
+        self.assertEqual(apt.read_mirror(self.URIS, "sid"),
+                         "http://example.org/apt")
+        self.assertIsNone(apt.read_mirror("", "bookworm"))
+
+    def test_a_folder_appears_when_it_is_complete(self) -> None:
+        """Or not at all."""
+        with tempfile.TemporaryDirectory() as folder:
+            target = Path(folder, "linux-1")
+            with self.assertRaises(host.Failure):
+                with apt.appearing(target) as partial:
+                    (partial / "half").touch()
+                    raise host.Failure("full")
+            self.assertEqual(list(Path(folder).iterdir()), [])
+            with apt.appearing(target) as partial:
+                (partial / "all").touch()
+            self.assertTrue((target / "all").exists())
+
+    def test_suites_that_the_mirror_has_not(self) -> None:
+        """One message, and nothing is left in the cache."""
+        with tempfile.TemporaryDirectory() as cache, \
+                mock.patch.object(apt, "CACHE", Path(cache)), \
+                mock.patch.object(apt, "mirror", return_value="http://m"), \
+                mock.patch.object(apt, "run", return_value=100), \
+                mock.patch.object(apt.Archive, "names", return_value=[]), \
+                contextlib.redirect_stdout(io.StringIO()):
+            with self.assertRaisesRegex(host.Failure, "http://m has no"):
+                apt.newer_suites()
+            self.assertEqual(list(Path(cache).iterdir()), [])
+
+
+class Steps(unittest.TestCase):
+    """A step of make that was left out does not pass."""
+
+    def test_each_file_must_have_been_looked_at(self) -> None:
+        """By name, as Kbuild says it: sparse of the source, gcc of the object.
+        """
+        files = [Path("driver/main.c"), Path("driver/kind.c")]
+        log = ("  CC [M]  /b/main.o\n  CC      kind.o\n"
+               "  CHECK   /b/main.c\n")
+        self.assertEqual(unseen(log, "CC", files), [])
+        self.assertEqual(unseen(log, "CHECK", files),
+                         ["error: CHECK did not look at driver/kind.c"])
 
 
 class Reports(unittest.TestCase):

@@ -12,6 +12,7 @@ from fanout import mutants
 from fanout.host import Failure, Totals
 from fanout.kunit import MACHINES
 from fanout.schemata import make_schema, read_list, read_lists
+from fanout.tree import KernelTree
 
 SOURCE = """\
 // SPDX-License-Identifier: GPL-2.0
@@ -175,12 +176,15 @@ class Verdicts(unittest.TestCase):
     def heard(self, said: dict[int, mutants.Verdict]
               ) -> tuple[Totals, list[str]]:
         """hear() where a judge says this of mutants, by their numbers."""
-        def ask(_: mutants.Judge, number: int, *__: object) -> mutants.Verdict:
+        def ask(_: mutants.Judge, __: KernelTree, number: int,
+                *___: object) -> mutants.Verdict:
             return said.get(number, mutants.Verdict(1, (), True, 1))
 
         with mock.patch.object(mutants, "ask", ask), \
                 mock.patch("builtins.print"):
-            totals, left = mutants.hear(mutants.JUDGES[0], self.MUTANTS, set())
+            totals, left = mutants.hear(
+                mutants.JUDGES[0], KernelTree(Path("t"), (6, 12, 1), "6.12"),
+                self.MUTANTS, set())
         return totals, [mutant.name for mutant in left]
 
     def test_who_is_not_objected_to_is_left(self) -> None:

@@ -12,12 +12,16 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
+from fanout import apt, tree
+from fanout.headers import Headers
 from fanout.host import Failure
 from rig import bench, kernel, machine, picture, races, results
 from rig.machine import GuestFailed
 
 KERNEL = '{"kernel": "6.12.117+deb12-amd64", "version": "#1 SMP"}'
 END = '{"end": 0}'
+GUEST = kernel.Kernel("stock", Path("k"), Path("h"), "6.12",
+                      tree.KernelTree(Path("t"), (6, 12, 1), "6.12"))
 
 
 def scenario(name: str, design: bool = True,
@@ -323,7 +327,7 @@ class Guest(unittest.TestCase):
         self.folder = Path(temporary.name)
         patches = contextlib.ExitStack()
         self.addCleanup(patches.close)
-        patches.enter_context(mock.patch.object(machine, "LOGS", self.folder))
+        patches.enter_context(mock.patch.object(tree, "LOGS", self.folder))
         patches.enter_context(mock.patch.object(
             machine, "available_memory_mb", return_value=8000))
         patches.enter_context(mock.patch.dict(
@@ -333,14 +337,13 @@ class Guest(unittest.TestCase):
         """Run @script as QEMU: $console and $results are its two ports."""
         qemu = self.folder / "qemu-system-x86_64"
         qemu.write_text("#!/bin/sh\necho $$ > " f"{self.folder}/pid\n"
-                        f"console={self.folder}/rig-t.console.log\n"
-                        f"results={self.folder}/rig-t.results\n{script}\n")
+                        f"console={self.folder}/6.12/rig-t.console.log\n"
+                        f"results={self.folder}/6.12/rig-t.results\n{script}\n")
         qemu.chmod(0o755)
-        guest = kernel.Kernel("stock", Path("k"), Path("h"), "6.12")
         with contextlib.redirect_stdout(io.StringIO()) as shown:
             try:
                 return machine.run_guest(
-                    machine.Boot("t", guest, Path("i"), (), 3000,
+                    machine.Boot("t", GUEST, Path("i"), (), 3000,
                                  silence=silence),
                     lambda text: "")
             finally:
@@ -377,10 +380,9 @@ class Guest(unittest.TestCase):
 
     def test_cpus_run_at_once_or_count_instructions(self) -> None:
         """Never both: with -icount the CPUs take turns."""
-        guest = kernel.Kernel("stock", Path("k"), Path("h"), "6.12")
         for parallel, words in ((True, "tcg,thread=multi"), (False, "-icount")):
             line = machine.command(
-                machine.Boot("t", guest, Path("i"), (), 3000,
+                machine.Boot("t", GUEST, Path("i"), (), 3000,
                              parallel=parallel), Path("c"), Path("r"))
             self.assertIn(words, line)
             self.assertEqual("-icount" in line, not parallel)
@@ -416,14 +418,6 @@ class Guest(unittest.TestCase):
             self.boot("echo 'EDU: clamping DMA 0x1 to 0x0!'; "
                       f"echo hello > $console; echo '{END}' > $results")
 
-    def test_no_qemu(self) -> None:
-        """One message with the package's name."""
-        guest = kernel.Kernel("stock", Path("k"), Path("h"), "6.12")
-        with mock.patch.dict(os.environ, PATH=str(self.folder)), \
-                self.assertRaisesRegex(Failure, "qemu-system-x86"):
-            machine.run_guest(machine.Boot("t", guest, Path("i"), (), 3000),
-                              lambda text: "")
-
     def test_too_little_memory(self) -> None:
         """Said before anything is started."""
         with mock.patch.object(machine, "available_memory_mb",
@@ -440,12 +434,25 @@ class Images(unittest.TestCase):
         """Headers without an image: one message, nothing downloaded."""
         with tempfile.TemporaryDirectory() as cache, \
                 mock.patch.object(kernel, "CACHE", Path(cache)), \
+                mock.patch.object(kernel, "choose", return_value=GUEST.tree), \
+                mock.patch.object(kernel, "prepare"), \
                 mock.patch.object(
-                    kernel, "find_headers",
-                    return_value=Path("linux-headers-6.12.1-amd64")), \
-                mock.patch.object(kernel, "_available", return_value=False), \
+                    kernel, "stock_headers",
+                    return_value=Headers(Path("h"), "6.12.1-amd64")), \
+                mock.patch.object(apt.Archive, "version", return_value=None), \
                 self.assertRaisesRegex(Failure, "no kernel image"):
-            kernel.stock_kernel()
+            kernel.stock_kernel("")
+
+    def test_an_image_is_found_where_each_kernel_has_it(self) -> None:
+        """In /boot, or since 6.19 beside its modules."""
+        for name in ("boot/vmlinuz-6.12.1-amd64",
+                     "usr/lib/modules/7.3.4-amd64/vmlinuz"):
+            with tempfile.TemporaryDirectory() as folder:
+                image = Path(folder, name)
+                self.assertIsNone(kernel.image_in(Path(folder)))
+                image.parent.mkdir(parents=True)
+                image.touch()
+                self.assertEqual(kernel.image_in(Path(folder)), image)
 
     def test_kernels_that_are_built_have_their_fragments(self) -> None:
         """None was renamed, and none sets what another one sets."""

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Packages: what apt knows of, and how to have them without installing them."""
+
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fanout.host import (CACHE, LOGS, Failure, apt_get, environment, run, say,
+                         show_failure, shown)
+
+LOG = LOGS / "apt.log"
+# Where Debian has kernels that are newer than its releases'.
+NEWER_SUITES = ("trixie-backports", "unstable")
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+DAY = 24 * 60 * 60
+
+
+def output(*command: str) -> str:
+    """What @command prints, or nothing where it does not exist or fails."""
+    if shutil.which(command[0]) is None:
+        return ""
+    return subprocess.run(command, capture_output=True, text=True, check=False,
+                          env=environment()).stdout
+
+
+def architecture() -> str:
+    """Debian's name of this machine's architecture, amd64 if it has none."""
+    return output("dpkg", "--print-architecture").strip() or "amd64"
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A view of Debian's archive: the machine's own apt unless @options."""
+
+    options: tuple[str, ...] = ()
+
+    def names(self, prefix: str) -> list[str]:
+        """The names of packages that begin with @prefix."""
+        return output("apt-cache", *self.options, "pkgnames", prefix).split()
+
+    def version(self, package: str) -> str | None:
+        """The version of @package that would be downloaded, None if none."""
+        text = output("apt-cache", *self.options, "show", "--no-all-versions",
+                      package)
+        match = re.search(r"^Version: (\S+)", text, re.MULTILINE)
+        return match[1] if match else None
+
+    def dependencies(self, package: str) -> list[str]:
+        """The packages that @package depends on, directly."""
+        return re.findall(r"^ *Depends: (\S+)$", output(
+            "apt-cache", *self.options, "depends", package), re.MULTILINE)
+
+    def fetch(self, packages: list[str], target: Path) -> None:
+        """Download @packages and unpack them into @target, not installed."""
+        downloads = target / "downloads"
+        downloads.mkdir(parents=True)
+        if run("download", ["apt-get", *self.options, "download", *packages],
+               LOG, cwd=downloads, append=True):
+            raise Failure(f"apt could not download {' '.join(packages)}: is "
+                          "there a network, and room on the disk of "
+                          f"{target.parent}? (its words: {shown(LOG)})")
+        for package in sorted(downloads.glob("*.deb")):
+            unpack(["dpkg", "-x", package, target])
+        shutil.rmtree(downloads)
+
+
+MACHINE = Archive()
+
+
+def unpack(command: list[str | Path]) -> None:
+    """Run @command, which unpacks the file that it names into the cache."""
+    if run("unpack", command, LOG, append=True):
+        show_failure(LOG)
+        raise Failure(f"{command[0]} could not unpack into {CACHE}: is its "
+                      "disk full?")
+
+
+@contextmanager
+def appearing(target: Path) -> Iterator[Path]:
+    """A folder to fill, which becomes @target only if all goes well.
+
+    Nothing is left of it otherwise.
+    """
+    partial = target.with_name(f"{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def codename() -> str:
+    """This release's name, as suites are called after it."""
+    try:
+        text = Path("/etc/os-release").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    match = re.search(r"^VERSION_CODENAME=(\S+)", text, re.MULTILINE)
+    return match[1] if match else ""
+
+
+def read_mirror(uris: str, suite: str) -> str | None:
+    """The mirror that has @suite, or else the first, in apt's list of @uris."""
+    found = re.findall(r"'(\S+?)/dists/([^/']+)/InRelease'", uris)
+    return next((base for base, name in found if name == suite),
+                found[0][0] if found else None)
+
+
+def mirror() -> str:
+    """The mirror that this machine's own apt uses."""
+    base = read_mirror(output("apt-get", "--print-uris", "update"), codename())
+    if base is None:
+        raise Failure("apt names no mirror here, so kernels of other suites "
+                      "cannot be found: give a kernel tree with KTREE=")
+    return base
+
+
+def newer_suites() -> Archive:
+    """The suites of the machine's mirror that have newer kernels.
+
+    Their lists are kept in the cache folder and looked at again after a day;
+    the machine's apt does not learn of them.
+    """
+    folder = CACHE / "apt"
+    archive = Archive((
+        f"-oDir::Etc::sourcelist={folder}/sources.list",
+        "-oDir::Etc::sourceparts=/dev/null",
+        f"-oDir::State::Lists={folder}/lists",
+        f"-oDir::Cache={folder}/cache",
+        # or the machine's packages would be candidates, too
+        "-oDir::State::status=/dev/null"))
+    stamp = folder / "updated"
+    if stamp.is_file() and time.time() - stamp.stat().st_mtime < DAY:
+        return archive
+    base = mirror()
+    say("package lists", f"of {', '.join(NEWER_SUITES)} from {base} (20 s)")
+    if stamp.is_file():
+        if not run("package lists", ["apt-get", *archive.options, "update"],
+                   LOG, append=True):
+            stamp.touch()
+        return archive
+    try:
+        for name in ("lists/partial", "cache/archives/partial"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        key = f"[signed-by={KEYRING}] " if KEYRING.is_file() else ""
+        (folder / "sources.list").write_text("".join(
+            f"deb {key}{base} {suite} main\n" for suite in NEWER_SUITES))
+        # One suite that this mirror has not got is not the end of it.
+        run("package lists", ["apt-get", *archive.options, "update"], LOG,
+            append=True)
+        if not archive.names("linux-source-"):
+            raise Failure(
+                f"{base} has no {' or '.join(NEWER_SUITES)} with kernels, or "
+                f"there is no network (apt's words: {shown(LOG)}): give a "
+                "kernel tree with KTREE=")
+        stamp.touch()
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return archive
+
+
+def update() -> None:
+    """Have the machine's package lists fetched, where that is possible."""
+    apt_get("package lists", "update")
