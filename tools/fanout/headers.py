@@ -106,7 +106,7 @@ def missing_here(headers: Headers) -> str:
     lacks = [] if gcc is None or shutil.which(gcc) else [gcc]
     for program in headers.path.parents[1].glob("lib/linux-kbuild-*/**/*"):
         if program.name not in ("fixdep", "modpost", "objtool",
-                                "resolve_btfids"):
+                                "resolve_btfids") or not program.is_file():
             continue
         said = subprocess.run([program, "--help"], capture_output=True,
                               text=True, check=False).stderr
