@@ -1012,7 +1012,8 @@ struct dma_buf *fanout_buffer_export(const struct udmabuf_create_item *items,
 	}
 
 	buffer->dmabuf = dmabuf;
-	snprintf(name, sizeof(name), "%lu", file_inode(dmabuf->file)->i_ino);
+	snprintf(name, sizeof(name), "%llu",
+		 (u64)file_inode(dmabuf->file)->i_ino);
 	buffer->debugfs = debugfs_create_file(name, 0400, debugfs_dir, buffer,
 					      &buffer_fops);
 	return dmabuf;

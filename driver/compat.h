@@ -6,15 +6,7 @@
 #define UDMABUF_FANOUT_COMPAT_H
 
 #include <linux/huge_mm.h>
-#include <linux/module.h>
 #include <linux/version.h>
-
-/* 6.13: symbol namespaces are strings. */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
-#define IMPORT_NS_DMA_BUF()	MODULE_IMPORT_NS(DMA_BUF)
-#else
-#define IMPORT_NS_DMA_BUF()	MODULE_IMPORT_NS("DMA_BUF")
-#endif
 
 /* 6.17: pfn_t is gone. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)

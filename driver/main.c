@@ -144,4 +144,5 @@ module_exit(fanout_exit);
 
 MODULE_DESCRIPTION("memfd memory as dma-bufs, synced for every attached device");
 MODULE_LICENSE("GPL");
-IMPORT_NS_DMA_BUF();
+/* What MODULE_IMPORT_NS() becomes: its argument is a string from 6.13 on. */
+MODULE_INFO(import_ns, "DMA_BUF");

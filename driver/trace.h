@@ -27,7 +27,7 @@ TRACE_EVENT(sync_step,
 		 enum sync_phase phase),
 	TP_ARGS(buffer, mapping, kind, event, access, phase),
 	TP_STRUCT__entry(
-		__field(unsigned long, ino)
+		__field(u64, ino)
 		__string(device, dev_name(mapping->dev))
 		__field(int, kind)
 		__field(int, requested)
@@ -46,7 +46,7 @@ TRACE_EVENT(sync_step,
 		__entry->access = access;
 		__entry->phase = phase;
 	),
-	TP_printk("buffer=%lu device=%s kind=%s requested=%s mapped=%s event=%s access=%s phase=%s",
+	TP_printk("buffer=%llu device=%s kind=%s requested=%s mapped=%s event=%s access=%s phase=%s",
 		  __entry->ino, __get_str(device),
 		  __print_symbolic(__entry->kind,
 				   { SYNC_COHERENT, "coherent" },

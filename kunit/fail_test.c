@@ -44,6 +44,7 @@
 #include <uapi/linux/dma-buf.h>
 
 #include "../driver/buffer.h"
+#include "compat.h"
 #include "fake_device.h"
 #include "files.h"
 #include "memory.h"
@@ -1050,9 +1051,9 @@ static const struct row rows[] = {
 KUNIT_ARRAY_PARAM_DESC(row, rows, name);
 
 /* Where nothing can fail, one row is enough to say so. */
-static const void *next_row(const void *prev, char *desc)
+static const void *next_row(GENERATOR_ARGS)
 {
-	return prev && !CAN_FAIL ? NULL : row_gen_params(prev, desc);
+	return prev && !CAN_FAIL ? NULL : GENERATOR_CALL(row_gen_params);
 }
 
 /* Counting. */

@@ -23,6 +23,7 @@
 
 #include "../driver/bindings/bindings.h"
 #include "../driver/buffer.h"
+#include "compat.h"
 #include "memory.h"
 
 KUNIT_DEFINE_ACTION_WRAPPER(put_file, __fput_sync, struct file *);
@@ -88,7 +89,7 @@ struct memory *memory_shmem(struct kunit *test, u32 nr_pages)
 	return shmem_memory(test,
 			    shmem_file_setup("memory",
 					     (loff_t)nr_pages << PAGE_SHIFT,
-					     VM_NORESERVE),
+					     MEMORY_NORESERVE),
 			    nr_pages);
 }
 
@@ -106,7 +107,7 @@ static void seal_hugetlb(struct file *file)
 static struct file *hugetlb_file(u32 nr_huge_pages)
 {
 	return hugetlb_file_setup("memory", (size_t)nr_huge_pages << PMD_SHIFT,
-				  0, HUGETLB_ANONHUGE_INODE, 0);
+				  MEMORY_NO_FLAGS, HUGETLB_ANONHUGE_INODE, 0);
 }
 
 /**
@@ -173,7 +174,8 @@ struct memory *memory_thp(struct kunit *test, u32 nr_huge_pages)
 	return shmem_memory(test,
 			    shmem_file_setup_with_mnt(mnt, "memory",
 						      (loff_t)nr_pages <<
-						      PAGE_SHIFT, VM_NORESERVE),
+						      PAGE_SHIFT,
+						      MEMORY_NORESERVE),
 			    nr_pages);
 }
 

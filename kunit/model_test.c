@@ -18,6 +18,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 
+#include "compat.h"
 #include "model_checks.h"
 
 #define NODES	131072
@@ -399,14 +400,14 @@ static void three_devices_with_slot_lines_are_not_wrong_soon(struct kunit *test)
 
 /* What must be found wrong, each by a shortest story. */
 
-static const void *wrong_gen_params(const void *last, char *name)
+static const void *wrong_gen_params(GENERATOR_ARGS)
 {
-	const struct model_wrong *next = last;
+	const struct model_wrong *next = prev;
 
 	next = next ? next + 1 : model_wrongs;
 	if (next == model_wrongs + model_nr_wrongs)
 		return NULL;
-	strscpy(name, next->name, KUNIT_PARAM_DESC_SIZE);
+	strscpy(desc, next->name, KUNIT_PARAM_DESC_SIZE);
 	return next;
 }
 
@@ -421,14 +422,14 @@ static void what_is_wrong_is_caught(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, result.verdict, MODEL_WRONG);
 }
 
-static const void *row_gen_params(const void *last, char *name)
+static const void *row_gen_params(GENERATOR_ARGS)
 {
-	const struct model_row *next = last;
+	const struct model_row *next = prev;
 
 	next = next ? next + 1 : model_rows;
 	if (next == model_rows + model_nr_rows)
 		return NULL;
-	strscpy(name, next->what, KUNIT_PARAM_DESC_SIZE);
+	strscpy(desc, next->what, KUNIT_PARAM_DESC_SIZE);
 	return next;
 }
 

@@ -1068,6 +1068,12 @@ def generate(entries: Sequence[Entry], protos: Sequence[Prototype],
 
 # --- Checking -------------------------------------------------------------
 
+def generated_from(text: str) -> str:
+    """Return the version of the kernel that a generated file was made from."""
+    found = re.search(r"prototypes of Linux (\S+)\. ", text)
+    return found[1] if found else "unknown"
+
+
 def without_version(text: str) -> str:
     """Drop the version: a stable update that changes no prototype is no change."""
     return re.sub(r"(prototypes of Linux )\S+\. ", r"\1VERSION. ", text, count=1)
@@ -1085,7 +1091,10 @@ def compare(wanted: dict[str, str], root: Path) -> Iterator[str]:
 
 def changed_prototypes(protos: Sequence[Prototype], root: Path, flags: Flags, build: Path,
                        target: str | None) -> Iterator[str]:
-    """Yield a sentence for each prototype that is not the committed wrapper's."""
+    """Yield a sentence for each prototype that is not the committed wrapper's.
+
+    It names both kernels.
+    """
     header = root / "driver/bindings/bindings.h"
     if not header.is_file():
         return
@@ -1097,8 +1106,9 @@ def changed_prototypes(protos: Sequence[Prototype], root: Path, flags: Flags, bu
         old = committed.get("bindings_" + proto.name)
         if old and old.types() != proto.types():
             yield (f"{proto.name}() changed its prototype:\n"
-                   f"  committed {old.types()}\n"
-                   f"  this tree {proto.types()}")
+                   f"  committed, of Linux {generated_from(header.read_text())}: "
+                   f"{old.types()}\n"
+                   f"  this tree, of Linux {kernel_version(build)}: {proto.types()}")
 
 
 def cost_source(entries: Sequence[Entry], protos: Sequence[Prototype], root: Path,

@@ -131,7 +131,8 @@ def perform(options: argparse.Namespace) -> Totals:
 def main() -> int:
     """Return: 0 if everything passed, 1 if not, 2 if it could not be tried."""
     options = parse(sys.argv[1:])
-    with tree.locked(BUILD):
+    # A pristine root has nothing to do with this checkout's builds.
+    with tree.locked(fresh.ROOTS if options.command == "fresh" else BUILD):
         totals = perform(options)
     if options.command not in ("tree", "model") and \
             not getattr(options, "list", False):

@@ -33,12 +33,9 @@ EXCUSED = (
     ("kunit/race_test.c", ("YIELD",),
      "where there is one CPU, threads take turns by it"),
     ("kunit/coverage.c", ("AVOID_EXTERNS",), "the linker defines them"),
-    ("tools/rig/guest/edu_importer.c",
-     ("LINUX_VERSION_CODE", "CONSTANT_COMPARISON"),
-     "one source for 6.12 and later"),
     ("driver/trace.h", ("OPEN_ENDED_LINE", "PARENTHESIS_ALIGNMENT"),
      "TRACE_EVENT() is laid out as the kernel's own trace headers are"),
-    ("driver/compat.h", ("LINUX_VERSION_CODE", "CONSTANT_COMPARISON"),
+    ("*/compat.h", ("LINUX_VERSION_CODE", "CONSTANT_COMPARISON"),
      "one source for 6.12 and later: this is where the versions differ"),
 )
 

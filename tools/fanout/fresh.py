@@ -19,6 +19,7 @@ from fanout import apt
 from fanout.host import (BUILD, CACHE, LOGS, REPO, Failure, Totals, run, say,
                          say_totals, show_failure, shown)
 
+ROOTS = BUILD / "fresh"
 SUITES = ("bookworm", "trixie")
 TARGETS = "demo test"
 HOME = "root/udmabuf-fanout"
@@ -160,7 +161,7 @@ def make_there(line: str, target: str, root: Path, log: Path,
 def fresh(suite: str, targets: str, keep: bool) -> Totals:
     """make fresh."""
     wanted = split(targets)
-    folder = BUILD / "fresh" / suite
+    folder = ROOTS / suite
     if folder.is_dir() and any(folder.iterdir()):
         raise Failure(f"{shown(folder)} is not empty: another run left it, or "
                       "is still going on. Remove it and try again")

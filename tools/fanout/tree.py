@@ -37,6 +37,8 @@ subdir-ccflags-$(if $(CONFIG_GCOV_KERNEL),$(CONFIG_UML)) += \\
 	-fprofile-info-section=fanout_gcov
 """
 
+_ALL_TESTS = "tools/testing/kunit/configs/all_tests.config"
+
 
 @dataclass(frozen=True)
 class KernelTree:
@@ -250,6 +252,12 @@ def farm_layout(source: Path, repo: Path) -> dict[str, Path | bytes]:
     for file in (source / "tools/testing/kunit").rglob("*"):
         if file.is_file() and "__pycache__" not in file.parts:
             layout[str(file.relative_to(source))] = file.read_bytes()
+    # What `kunit.py --alltests` has to switch on for the suites to be there.
+    all_tests = layout.get(_ALL_TESTS)
+    if isinstance(all_tests, bytes):
+        layout[_ALL_TESTS] = all_tests + (
+            b"\nCONFIG_TMPFS=y\nCONFIG_MEMFD_CREATE=y\n"
+            b"CONFIG_UDMABUF_FANOUT=y\n")
     skipped = _generated(source)
     # include/trace: define_trace.h includes by a path relative to its folder.
     real = {str(parent) for name in [*layout, *skipped, "include/trace/-"]

@@ -200,8 +200,9 @@ class Generator(unittest.TestCase):
         status, said = self.tree.run("--check")
         self.assertEqual(status, 1)
         self.assertIn("dma_sync() changed its prototype:\n"
-                      "  committed void (struct device *, dma_addr_t)\n"
-                      "  this tree void (struct device *, dma_addr_t, int)\n", said)
+                      "  committed, of Linux 6.12.1: void (struct device *, dma_addr_t)\n"
+                      "  this tree, of Linux 6.12.1: "
+                      "void (struct device *, dma_addr_t, int)\n", said)
         self.assertIn("--- driver/bindings/bindings.h (committed)\n", said)
         self.assertIn("+BINDINGS_ASSERT(dma_sync, void, struct device *, dma_addr_t, int);", said)
 

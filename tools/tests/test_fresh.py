@@ -69,8 +69,8 @@ class Root(unittest.TestCase):
     def test_a_folder_that_is_not_empty(self) -> None:
         """Nothing in it is touched."""
         with tempfile.TemporaryDirectory() as build, \
-                mock.patch.object(fresh, "BUILD", Path(build)):
-            left = Path(build, "fresh/trixie/root")
+                mock.patch.object(fresh, "ROOTS", Path(build)):
+            left = Path(build, "trixie/root")
             left.mkdir(parents=True)
             with self.assertRaisesRegex(Failure, "not empty"):
                 fresh.fresh("trixie", "demo", False)

@@ -673,4 +673,5 @@ module_exit(edu_exit);
 
 MODULE_DESCRIPTION("dma-buf importer for QEMU's edu device, one step at a time");
 MODULE_LICENSE("GPL");
-MODULE_IMPORT_NS(DMA_BUF);
+/* What MODULE_IMPORT_NS() becomes: its argument is a string from 6.13 on. */
+MODULE_INFO(import_ns, "DMA_BUF");
