@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fanout.host import (ARM64, JOBS, REPO, X86_64, Failure, Need, Totals, run,
-                         say, say_totals, show_failure, shown)
+from fanout import ktap
+from fanout.host import (ARM64, JOBS, REPO, X86_64, Failure, Need, Totals,
+                         relevant, run, say, say_totals, show_failure, shown)
 from fanout.logscan import complaints
 from fanout.tree import DEFAULT, KernelTree
+
+# So many failed tests have their lines shown.
+MOST_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -131,21 +135,33 @@ def judge(status: int, results: Path,
 
 def show_trouble(wrong: Sequence[str], results: Path, console: Path,
                  log: Path) -> None:
-    """Print what is wrong, and the lines of a log around the first of it."""
-    for line in wrong[:10]:
-        print("    " + line)
-    if len(wrong) > 10:
-        print(f"    ... and {len(wrong) - 10} more")
-    if not results.is_file():
+    """Print what is wrong: the kernel's complaint, and what each failed test
+    said itself, of five at most.
+    """
+    if not results.is_file() or not console.is_file():
         show_failure(log)
         return
     lines = console.read_text(errors="replace").splitlines()
     found = complaints(lines)
-    failed = [i for i, line in enumerate(lines)
-              if line.lstrip().startswith(("not ok", "# "))
-              and ("not ok" in line or "FAILED" in line)]
-    first = found[0].at if found else failed[0] if failed else len(lines)
-    show_failure(console, first)
+    if found:
+        before = ktap.results(lines[:found[0].at])
+        print(f"    the kernel says: {found[0].text}"
+              + (f"  (after {before[-1].name})" if before else ""))
+        for line in relevant(lines, found[0].at):
+            print("        " + line)
+    bad = ktap.failed(ktap.results(lines))
+    for result in bad[:MOST_SHOWN]:
+        print(f"    {result.name}: FAIL")
+        for line in ktap.shortened(result.lines):
+            print("        " + line)
+    if len(bad) > MOST_SHOWN:
+        print(f"    ... and {len(bad) - MOST_SHOWN} more that failed")
+    # Those that never came to a result, and the run as a whole.
+    others = [line for line in wrong if not line.endswith(": FAIL")
+              and not line.startswith("the kernel says")]
+    for line in others[:10]:
+        print("    " + line)
+    print(f"    (all of it: {shown(console)})", flush=True)
 
 
 def run_suites(tree: KernelTree, arch: str = "um", variant: str = "",
@@ -181,6 +197,9 @@ def run_suites(tree: KernelTree, arch: str = "um", variant: str = "",
     if wrong:
         show_trouble(wrong, results, console, log)
     if console.is_file():
+        for line in ktap.why_skipped(ktap.results(
+                console.read_text(errors="replace").splitlines())):
+            print("    " + line, flush=True)
         shutil.copyfile(console, console_log(tree, build))
     return totals
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_TIME = re.compile(r"\[ *\d+\.\d+\](\[ *[TC]\d+\])? ")
+TIME = re.compile(r"\[ *\d+\.\d+\](\[ *[TC]\d+\])? ")
 # KTAP lines name tests and carry their messages; kunit.py judges those.
 _KTAP = re.compile(r"\s*(#|ok \d|not ok \d|1\.\.\d|KTAP version)")
 _COMPLAINT = re.compile("|".join((
@@ -38,7 +38,7 @@ class Complaint:
 
 def _without_time(line: str) -> str:
     """What @line says."""
-    return _TIME.sub("", line, count=1).strip()
+    return TIME.sub("", line, count=1).strip()
 
 
 def foreign_races(lines: Iterable[str],
