@@ -67,6 +67,18 @@ def results(log: Iterable[str]) -> list[Result]:
     return found
 
 
+def leaves(found: Iterable[Result]) -> list[Result]:
+    """Those of @found that are no sum of others: a suite is one of its cases."""
+    kept: list[Result] = []
+    above: set[str] = set()
+    for result in found:
+        if result.name not in above:
+            kept.append(result)
+        names = result.name.split(".")
+        above |= {".".join(names[:end]) for end in range(1, len(names))}
+    return kept
+
+
 def failed(found: Iterable[Result]) -> list[Result]:
     """Those of @found that failed by themselves, not because a part did."""
     bad: list[Result] = []
@@ -91,7 +103,7 @@ def why_skipped(found: Iterable[Result]) -> list[str]:
     """Why tests were skipped, how often each; numbers do not tell apart."""
     reasons: Counter[str] = Counter()
     first: dict[str, str] = {}
-    for result in found:
+    for result in leaves(found):
         if result.skipped is not None:
             kind = re.sub(r"\d+", "#", result.skipped)
             first.setdefault(kind, result.skipped)

@@ -64,7 +64,8 @@ class Results(unittest.TestCase):
         found = ktap.results([
             "    # Subtest: s", "    ok 1 a # SKIP no 4 pages",
             "    ok 2 b # SKIP no 80 pages", "    ok 3 c",
-            "    ok 4 d # SKIP", "ok 1 s"])
+            "        # Subtest: d", "        ok 1 e # SKIP",
+            "    ok 4 d # SKIP", "ok 1 s # SKIP"])
         self.assertEqual(ktap.why_skipped(found), [
             "2 skipped: no 4 pages", "1 skipped: no reason given"])
 
