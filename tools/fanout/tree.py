@@ -317,8 +317,7 @@ def prepare(tree: KernelTree) -> None:
     """
     stamp = tree.build / "linux.from"
     identity = f"{tree.path} {tree.release}\n"
-    if tree.build.is_dir() and (not stamp.is_file()
-                                or stamp.read_text() != identity):
+    if stamp.is_file() and stamp.read_text() != identity:
         say("kernel tree", "another release than before: removing "
             f"{shown(tree.build)}")
         shutil.rmtree(tree.build)

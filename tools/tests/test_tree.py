@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """Tests of the kernel tree's preparation, with a tree of a few small files."""
 
+import contextlib
+import io
 import os
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from fanout import tree
 from fanout.host import Failure
@@ -151,6 +154,23 @@ class Farm(TreeTest):
         self.assertTrue((self.farm / "arch").is_symlink())
         self.assertTrue((self.farm / "drivers/dma-buf/Makefile").read_text()
                         .startswith("# new\n"))
+
+    def test_only_another_release_removes_what_was_built(self) -> None:
+        """Headers may have been made before the farm, and stay then."""
+        with mock.patch.object(tree, "BUILD", self.farm.parent / "build"), \
+                mock.patch.object(tree, "REPO", self.repo), \
+                contextlib.redirect_stdout(io.StringIO()):
+            kernel = tree.check_tree(self.source, "6.12")
+            made = kernel.build / "headers"
+            made.mkdir(parents=True)
+            tree.prepare(kernel)
+            tree.prepare(kernel)
+            self.assertTrue(made.is_dir())
+            (self.source / "Makefile").write_text(
+                FILES["Makefile"].replace("SUBLEVEL = 7", "SUBLEVEL = 8"))
+            tree.prepare(tree.check_tree(self.source, "6.12"))
+            self.assertFalse(made.exists())
+            self.assertTrue(kernel.farm.is_dir())
 
 
 if __name__ == "__main__":
