@@ -106,16 +106,26 @@ def codename() -> str:
     return match[1] if match else ""
 
 
+def releases(uris: str) -> list[tuple[str, str]]:
+    """The mirrors and their suites in apt's list of @uris."""
+    return re.findall(r"'(\S+?)/dists/([^']+)/InRelease'", uris)
+
+
+def update_uris() -> str:
+    """What the machine's own apt would fetch as package lists."""
+    return output("apt-get", "--print-uris", "update")
+
+
 def read_mirror(uris: str, suite: str) -> str | None:
     """The mirror that has @suite, or else the first, in apt's list of @uris."""
-    found = re.findall(r"'(\S+?)/dists/([^/']+)/InRelease'", uris)
+    found = releases(uris)
     return next((base for base, name in found if name == suite),
                 found[0][0] if found else None)
 
 
 def mirror() -> str:
     """The mirror that this machine's own apt uses."""
-    base = read_mirror(output("apt-get", "--print-uris", "update"), codename())
+    base = read_mirror(update_uris(), codename())
     if base is None:
         raise Failure("apt names no mirror here, so kernels of other suites "
                       "cannot be found: give a kernel tree with KTREE=")

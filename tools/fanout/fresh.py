@@ -82,10 +82,10 @@ def sources(uris: str, suite: str, own: str) -> list[str]:
 
     They are those of its @own suite, with the name of the other in it.
     """
-    found = re.findall(r"'(\S+?)/dists/([^']+)/InRelease'", uris)
     key = f"[signed-by={apt.KEYRING}] "
     lines = [f"deb {key}{base} {suite}{name.removeprefix(own)} main"
-             for base, name in found if own and name.startswith(own)]
+             for base, name in apt.releases(uris)
+             if own and name.startswith(own)]
     if not lines:
         raise Failure("this machine's apt has no sources of a Debian release "
                       "to take the mirror from")
@@ -110,8 +110,7 @@ def make_root(suite: str, folder: Path, inside: Sequence[str]) -> Path:
     """A minimal Debian @suite in @folder, with a clone of this checkout."""
     root, tarball = folder / "root", folder / "root.tar"
     log = LOGS / f"fresh-{suite}/root.log"
-    mirrors = sources(apt.output("apt-get", "--print-uris", "update"), suite,
-                      apt.codename())
+    mirrors = sources(apt.update_uris(), suite, apt.codename())
     say("fresh", f"a minimal {suite} from {mirrors[0].split()[2]} (a minute)")
     steps: list[list[str | Path]] = [
         ["mmdebstrap", "--variant=minbase",

@@ -24,7 +24,8 @@ CACHE = Path(os.environ.get("UDMABUF_FANOUT_CACHE")
 # Makefiles would take ARCH=, DEBUG= or V= for themselves.
 _NOT_INHERITED = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ARCH",
                   "SUBARCH", "CROSS_COMPILE", "DEBUG", "FILTER", "KERNEL",
-                  "KTREE", "KDIR", "KBUILD_OUTPUT", "O", "M", "V", "W", "C", "CHECK")
+                  "KTREE", "KDIR", "KBUILD_OUTPUT", "O", "M", "V", "W", "C",
+                  "CHECK")
 
 
 class Failure(Exception):
