@@ -6,6 +6,7 @@
 #ifndef UDMABUF_FANOUT_KUNIT_COMPAT_H
 #define UDMABUF_FANOUT_KUNIT_COMPAT_H
 
+#include <linux/device.h>
 #include <linux/mm.h>
 #include <linux/version.h>
 
@@ -25,6 +26,12 @@
 #else
 #define MEMORY_NORESERVE	mk_vma_flags(VMA_NORESERVE_BIT)
 #define MEMORY_NO_FLAGS		EMPTY_VMA_FLAGS
+#endif
+
+/* 7.2: a device's flags are bits with accessors. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 2, 0)
+#define dev_dma_skip_sync(dev)			((dev)->dma_skip_sync)
+#define dev_assign_dma_coherent(dev, value)	((dev)->dma_coherent = (value))
 #endif
 
 #endif /* UDMABUF_FANOUT_KUNIT_COMPAT_H */

@@ -1022,6 +1022,7 @@ static bool is_charged_to(struct memory *mem, u32 page, struct mem_cgroup *memcg
 {
 	struct folio *folio = page_folio(pfn_to_page(memory_pfn(mem, page)));
 
+	guard(rcu)();
 	return folio_memcg(folio) == memcg;
 }
 

@@ -28,6 +28,7 @@
 
 #include "../driver/bindings/bindings.h"
 #include "../driver/buffer.h"
+#include "compat.h"
 #include "memory.h"
 
 /* The machine. */
@@ -91,7 +92,7 @@ static const bool has_noncoherent = true;
 
 static void set_coherent(struct device *dev, bool coherent)
 {
-	dev->dma_coherent = coherent;
+	dev_assign_dma_coherent(dev, coherent);
 }
 #else
 static const bool has_noncoherent;
@@ -661,7 +662,7 @@ static void a_device_with_its_own_ops_is_opaque(struct kunit *test)
 /* What dma_need_sync() says where DMA API debugging does not say yes to all. */
 static bool need_sync_undebugged(struct device *dev, dma_addr_t dma_addr)
 {
-	return !dev->dma_skip_sync && __dma_need_sync(dev, dma_addr);
+	return !dev_dma_skip_sync(dev) && __dma_need_sync(dev, dma_addr);
 }
 #else
 static bool need_sync_undebugged(struct device *dev, dma_addr_t dma_addr)

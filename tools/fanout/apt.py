@@ -151,29 +151,28 @@ def newer_suites() -> Archive:
         return archive
     base = mirror()
     say("package lists", f"of {', '.join(NEWER_SUITES)} from {base} (20 s)")
-    if stamp.is_file():
-        if not run("package lists", ["apt-get", *archive.options, "update"],
-                   LOG, append=True):
-            stamp.touch()
-        return archive
+    known = stamp.is_file()
     try:
         for name in ("lists/partial", "cache/archives/partial"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         key = f"[signed-by={KEYRING}] " if KEYRING.is_file() else ""
         (folder / "sources.list").write_text("".join(
             f"deb {key}{base} {suite} main\n" for suite in NEWER_SUITES))
-        # One suite that this mirror has not got is not the end of it.
-        run("package lists", ["apt-get", *archive.options, "update"], LOG,
-            append=True)
+        # One suite that this mirror has not got is not the end of it, nor is
+        # no network where there are older lists.
+        failed = run("package lists", ["apt-get", *archive.options, "update"],
+                     LOG, append=True)
         if not archive.names("linux-source-"):
             raise Failure(
                 f"{base} has no {' or '.join(NEWER_SUITES)} with kernels, or "
                 f"there is no network (apt's words: {shown(LOG)}): give a "
                 "kernel tree with KTREE=")
-        stamp.touch()
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        if not known:
+            shutil.rmtree(folder, ignore_errors=True)
         raise
+    if not (known and failed):
+        stamp.touch()
     return archive
 
 

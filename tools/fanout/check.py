@@ -16,6 +16,7 @@ from fanout import tree
 from fanout.host import (BUILD, JOBS, LOGS, REPO, NothingToDo, Totals, run, say,
                          say_totals, show_failure, shown)
 from fanout.kunit import build_folder, command, configure
+from fanout.logscan import not_said
 from fanout.module import RUN_SPARSE, WARNING, quiet
 from fanout.tree import JOINT, KernelTree
 
@@ -52,20 +53,6 @@ def unexcused(lines: Iterable[str]) -> list[str]:
     return [line for match, line in found
             if not any(fnmatch(match[1], files) and match[2] in types
                        for files, types, _ in EXCUSED)]
-
-
-def not_said(log: Path, wanted: dict[Path, str]) -> bool:
-    """Whether @log lacks one of @wanted: what a tool says of each file.
-
-    Those that it says nothing of, it has not looked at.
-    """
-    text = log.read_text(errors="replace")
-    left = [file for file, pattern in wanted.items()
-            if not re.search(pattern, text, re.MULTILINE)]
-    with log.open("a") as out:
-        for file in left:
-            print(f"error: {shown(file)} was not looked at", file=out)
-    return bool(left)
 
 
 def checkpatch(kernel: KernelTree, log: Path) -> bool:

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Finds what a kernel complains about in its console log.
+"""Finds in logs what those who wrote them do not fail for.
 
-kunit.py looks at test results only and passes a run whose log is full of
-warnings; here each of them is a failure.
+kunit.py looks at test results only and passes a run whose log is full of the
+kernel's warnings; here each of them is a failure. So is a file that a checker
+passes because it never looked at it.
 """
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+
+from fanout.host import shown
 
 TIME = re.compile(r"\[ *\d+\.\d+\](\[ *[TC]\d+\])? ")
 # KTAP lines name tests and carry their messages; kunit.py judges those.
@@ -72,3 +76,17 @@ def complaints(lines: Iterable[str],
         if not _KTAP.match(text) and _COMPLAINT.search(text):
             found.append(Complaint(at, text))
     return [complaint for complaint in found if complaint not in ignored]
+
+
+def not_said(log: Path, wanted: dict[Path, str]) -> bool:
+    """Whether @log lacks one of @wanted: what a tool says of each file.
+
+    Those that it says nothing of, it has not looked at.
+    """
+    text = log.read_text(errors="replace")
+    left = [file for file, pattern in wanted.items()
+            if not re.search(pattern, text, re.MULTILINE)]
+    with log.open("a") as out:
+        for file in left:
+            print(f"error: {shown(file)} was not looked at", file=out)
+    return bool(left)

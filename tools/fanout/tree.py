@@ -152,7 +152,7 @@ def series_of(kernel: str) -> tuple[apt.Archive, tuple[int, int]]:
              for name in archive.names("linux-source-")
              if (match := re.fullmatch(r"linux-source-(\d+)\.(\d+)", name))
              and archive.version(name)]
-    if max(found) <= OLDEST:
+    if max(found, default=OLDEST) <= OLDEST:
         raise NothingToDo("the archive has no kernel newer than "
                           f"{DEFAULT}: that is the newest")
     return archive, max(found)

@@ -13,7 +13,7 @@ from unittest import mock
 from fanout import __main__, apt, headers, host, tree
 from fanout.check import unexcused
 from fanout.headers import given_headers, missing_here, newest_headers
-from fanout.module import WARNING, unseen
+from fanout.module import WARNING, quiet
 
 
 class Packages(unittest.TestCase):
@@ -192,12 +192,16 @@ class Steps(unittest.TestCase):
     def test_each_file_must_have_been_looked_at(self) -> None:
         """By name, as Kbuild says it: sparse of the source, gcc of the object.
         """
-        files = [Path("driver/main.c"), Path("driver/kind.c")]
-        log = ("  CC [M]  /b/main.o\n  CC      kind.o\n"
-               "  CHECK   /b/main.c\n")
-        self.assertEqual(unseen(log, "CC", files), [])
-        self.assertEqual(unseen(log, "CHECK", files),
-                         ["error: CHECK did not look at driver/kind.c"])
+        files = [host.REPO / "driver/main.c", host.REPO / "driver/kind.c"]
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder) / "log"
+            log.write_text("  CC [M]  /b/main.o\n  CC      kind.o\n"
+                           "  CHECK   /b/main.c\n")
+            self.assertTrue(quiet(0, log, "CC", files))
+            self.assertFalse(quiet(1, log, "CC", files))
+            self.assertFalse(quiet(0, log, "CHECK", files))
+            self.assertIn("error: driver/kind.c was not looked at",
+                          log.read_text())
 
 
 class Reports(unittest.TestCase):
