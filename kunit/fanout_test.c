@@ -163,15 +163,13 @@ static void importer_map_bare(struct importer *importer,
 {
 	struct dma_buf_attachment *attachment = importer->attachment;
 	struct kunit *test = importer->fake->test;
+	struct sg_table *sgt;
 
 	dma_resv_lock(attachment->dmabuf->resv, NULL);
-	importer->sgt = attachment->dmabuf->ops->map_dma_buf(attachment, dir);
+	sgt = attachment->dmabuf->ops->map_dma_buf(attachment, dir);
 	dma_resv_unlock(attachment->dmabuf->resv);
-	if (IS_ERR(importer->sgt)) {
-		KUNIT_FAIL(test, "map: %pe", importer->sgt);
-		importer->sgt = NULL;
-		kunit_abort(test);
-	}
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+	importer->sgt = sgt;
 	importer->dir = dir;
 	importer->bare = true;
 }
