@@ -63,7 +63,7 @@ class Archive:
                LOG, cwd=downloads, append=True):
             raise Failure(f"apt could not download {' '.join(packages)}: is "
                           "there a network, and room on the disk of "
-                          f"{target.parent}? (its words: {shown(LOG)})")
+                          f"{CACHE}? (its words: {shown(LOG)})")
         for package in sorted(downloads.glob("*.deb")):
             unpack(["dpkg", "-x", package, target])
         shutil.rmtree(downloads)
