@@ -67,6 +67,30 @@ def results(log: Iterable[str]) -> list[Result]:
     return found
 
 
+def cut_short(log: Iterable[str]) -> Result | None:
+    """What was running when @log ends, if it ends within a suite.
+
+    A case is only named when it is over, so it is that suite, and what was
+    said since its last result.
+    """
+    running: dict[int, str] = {}
+    said: list[str] = []
+    for line in log:
+        text = TIME.sub("", line.rstrip(), count=1)
+        depth = (len(text) - len(text.lstrip())) // 4
+        subtest = _SUBTEST.match(text.strip())
+        if subtest or _RESULT.match(text.strip()):
+            running = {at: name for at, name in running.items()
+                       if at < depth + (not subtest)}
+            if subtest:
+                running[depth] = subtest[1]
+            said = []
+        else:
+            said.append(text)
+    return Result(".".join(running.values()), False, tuple(said)) \
+        if running else None
+
+
 def leaves(found: Iterable[Result]) -> list[Result]:
     """Those of @found that are no sum of others: a suite is one of its cases."""
     kept: list[Result] = []

@@ -135,8 +135,8 @@ def judge(status: int, results: Path,
 
 def show_trouble(wrong: Sequence[str], results: Path, console: Path,
                  log: Path) -> None:
-    """Print what is wrong: the kernel's complaint, and what each failed test
-    said itself, of five at most.
+    """Print what is wrong: the kernel's complaint, or where the run ended too
+    early, and what each failed test said itself, of five at most.
     """
     if not results.is_file() or not console.is_file():
         show_failure(log)
@@ -148,6 +148,10 @@ def show_trouble(wrong: Sequence[str], results: Path, console: Path,
         print(f"    the kernel says: {found[0].text}"
               + (f"  (after {before[-1].name})" if before else ""))
         for line in relevant(lines, found[0].at):
+            print("        " + line)
+    elif cut := ktap.cut_short(lines):
+        print(f"    {cut.name}: the run ended in it")
+        for line in ktap.shortened(cut.lines):
             print("        " + line)
     bad = ktap.failed(ktap.results(lines))
     for result in bad[:MOST_SHOWN]:

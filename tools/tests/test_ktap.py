@@ -70,6 +70,20 @@ class Results(unittest.TestCase):
             "2 skipped: no 4 pages", "1 skipped: no reason given"])
 
 
+    def test_where_a_run_was_cut_short(self) -> None:
+        """The suite, or the case with parameters, and what came last."""
+        self.assertIsNone(ktap.cut_short([*LINES, "not ok 1 fanout"]))
+        log = ["    # Subtest: s", "    ok 1 a", "    # b: half way", "hello"]
+        cut = ktap.cut_short(log)
+        assert cut is not None
+        self.assertEqual((cut.name, cut.lines),
+                         ("s", ("    # b: half way", "hello")))
+        cut = ktap.cut_short([*log, "        # Subtest: d", "        ok 1 e"])
+        assert cut is not None
+        self.assertEqual((cut.name, cut.lines), ("s.d", ()))
+        self.assertIsNone(ktap.cut_short([*log, "    ok 2 b", "ok 1 s"]))
+
+
 class Shown(unittest.TestCase):
     """What the terminal shows."""
 
