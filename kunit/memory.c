@@ -408,20 +408,19 @@ unsigned int memory_folio_pins(struct folio *folio)
 	return folio_ref_count(folio) / GUP_PIN_COUNTING_BIAS;
 }
 
-#ifdef CONFIG_SMP
 /* Counts stay with their CPU for a while. */
-static void collect_counts(void)
+static long count_all(enum node_stat_item item)
 {
-	size_t len = 0;
-	loff_t pos = 0;
+	long count = global_node_page_state(item);
+	struct pglist_data *node;
+	unsigned int cpu;
 
-	vmstat_refresh(NULL, 1, NULL, &len, &pos);
+	for_each_online_pgdat(node)
+		for_each_online_cpu(cpu)
+			count += per_cpu_ptr(node->per_cpu_nodestats,
+					     cpu)->vm_node_stat_diff[item];
+	return count;
 }
-#else
-static void collect_counts(void)
-{
-}
-#endif
 
 /**
  * memory_pins() - count all pins of the system
@@ -430,9 +429,15 @@ static void collect_counts(void)
  */
 long memory_pins(void)
 {
-	collect_counts();
-	return (long)global_node_page_state(NR_FOLL_PIN_ACQUIRED) -
-	       (long)global_node_page_state(NR_FOLL_PIN_RELEASED);
+	long pins = LONG_MIN, before;
+
+	/* Until no CPU has handed on what it had meanwhile. */
+	do {
+		before = pins;
+		pins = count_all(NR_FOLL_PIN_ACQUIRED) -
+		       count_all(NR_FOLL_PIN_RELEASED);
+	} while (pins != before);
+	return pins;
 }
 
 /**
