@@ -411,7 +411,7 @@ unsigned int memory_folio_pins(struct folio *folio)
 /* Counts stay with their CPU for a while. */
 static long count_all(enum node_stat_item item)
 {
-	long count = global_node_page_state(item);
+	long count = global_node_page_state_pages(item);
 	struct pglist_data *node;
 	unsigned int cpu;
 
@@ -448,8 +448,7 @@ long memory_pins(void)
 long memory_slab(void)
 {
 	rcu_barrier();
-	collect_counts();
-	return global_node_page_state_pages(NR_SLAB_UNRECLAIMABLE_B);
+	return count_all(NR_SLAB_UNRECLAIMABLE_B);
 }
 
 struct pin_watch {

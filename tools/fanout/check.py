@@ -36,6 +36,7 @@ EXCUSED = (
     ("kunit/coverage.c", ("AVOID_EXTERNS",), "the linker defines them"),
     ("driver/trace.h", ("OPEN_ENDED_LINE", "PARENTHESIS_ALIGNMENT"),
      "TRACE_EVENT() is laid out as the kernel's own trace headers are"),
+    ("*", ("ALLOC_WITH_SIZEOF",), "6.12 has no kzalloc_obj()"),
     ("*/compat.h", ("LINUX_VERSION_CODE", "CONSTANT_COMPARISON"),
      "one source for 6.12 and later: this is where the versions differ"),
 )
