@@ -61,7 +61,7 @@ def checkpatch(kernel: KernelTree, log: Path) -> bool:
     files = sources("driver", "kunit", "tools")
     status = run("checkpatch", [
         kernel.farm / "scripts/checkpatch.pl", "--strict", "--no-tree",
-        "--terse", "--show-types", "--summary-file", "-f",
+        "--emacs", "--show-types", "--summary-file", "-f",
         *(path.relative_to(REPO) for path in files)], log)
     if status not in (0, 1) or not_said(log, {
             file: rf"^{re.escape(shown(file))} total: .* [1-9]\d* lines checked"
