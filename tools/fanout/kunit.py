@@ -42,7 +42,9 @@ MACHINES = {
     "arm64": Machine(REPO / "kunit/arm64.kunitconfig", ARM64, 300, "6",
                      _QEMU_ARGS,
                      ("--arch=arm64", "--cross_compile=aarch64-linux-gnu-",
-                      "--qemu_args=-smp 2")),
+                      # the architecture's pointer authentication is slow
+                      # to emulate, and 7.3's kunit.py no longer says impdef
+                      "--qemu_args=-smp 2 -cpu max,pauth-impdef=on")),
 }
 
 
