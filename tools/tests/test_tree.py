@@ -29,6 +29,8 @@ FILES = {
     "include/trace/define_trace.h": "",
     "include/trace/events/dma.h": "",
     "tools/testing/kunit/kunit.py": "#!/usr/bin/env python3\n",
+    "tools/testing/kunit/kunit_kernel.py": "a = ['-nographic',\n"
+        "\t'-accel', 'kvm',\n\t'-accel', 'tcg',\n\t'-serial']\n",
     "tools/testing/selftests/Makefile": "",
     "tools/objtool/Makefile": "",
 }
@@ -131,6 +133,9 @@ class Farm(TreeTest):
         kunit = self.farm / "tools/testing/kunit/kunit.py"
         self.assertEqual(kunit.resolve(), kunit)
         self.assertTrue(os.access(kunit, os.X_OK))
+        self.assertEqual(kunit.with_name("kunit_kernel.py").read_text(),
+                         "a = ['-nographic',\n\t'-accel', 'tcg',\n"
+                         "\t'-serial']\n")
         self.assertFalse((self.farm / "include/trace").is_symlink())
 
     def test_a_second_time_touches_nothing(self) -> None:
