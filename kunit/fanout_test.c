@@ -2050,7 +2050,7 @@ static struct kunit_case fanout_test_cases[] = {
 	KUNIT_CASE(entries_keep_to_the_devices_limits),
 	KUNIT_CASE(entries_are_the_pages_in_order),
 	KUNIT_CASE(entries_are_the_pages_of_hugetlb_in_order),
-	KUNIT_CASE(large_buffers_need_no_contiguous_memory),
+	KUNIT_CASE_SLOW(large_buffers_need_no_contiguous_memory),
 	KUNIT_CASE(bounced_map_retries_with_smaller_entries),
 	KUNIT_CASE(mixed_mapping_is_synced_in_halves),
 	KUNIT_CASE(minimal_syncs_only_the_bounced_half),
