@@ -268,7 +268,7 @@ static struct ledger *open_ledger(struct kunit *test)
 /*
  * What memory cgroups note in a slab, and what keeps objects ready for a CPU
  * (mm/slub.c), live as long as the slabs. The nodes of open files in kernfs are
- * freed by kfree_rcu(), which tells nobody from 6.18 on.
+ * freed by kfree_rcu(), of which newer kernels tell nobody (7.3 does not).
  */
 static bool is_not_followed(unsigned long site)
 {
