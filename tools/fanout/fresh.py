@@ -55,7 +55,7 @@ def split(targets: str) -> list[str]:
             found[-1] += f" {word}"
         else:
             found.append(word)
-    if not found or "=" in found[0]:
+    if not found or "=" in found[0].split()[0]:
         raise Failure(f"TARGETS={targets!r} names no target")
     return found
 

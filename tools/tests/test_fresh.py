@@ -40,6 +40,8 @@ class Lines(unittest.TestCase):
         """As on make's own command line."""
         self.assertEqual(fresh.split("demo kunit ARCH=um DEBUG=1 test"),
                          ["demo", "kunit ARCH=um DEBUG=1", "test"])
+        self.assertEqual(fresh.split("module KERNEL=newest"),
+                         ["module KERNEL=newest"])
         for bad in ("", "ARCH=um"):
             with self.assertRaisesRegex(Failure, "names no target"):
                 fresh.split(bad)
