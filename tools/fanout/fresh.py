@@ -183,7 +183,7 @@ def fresh(suite: str, targets: str, keep: bool) -> Totals:
                                  logs / f"{number}-{name}.log", inside)
         inner = root / HOME / "build/log"
         if inner.is_dir():
-            shutil.copytree(inner, logs / "its-own")
+            shutil.copytree(inner, logs / "its-own", symlinks=True)
     finally:
         if keep:
             say("fresh", f"kept: {shown(folder)}")
