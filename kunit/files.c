@@ -59,9 +59,14 @@ struct file *files_open(struct vfsmount *mnt, const char *name, int flags)
 void *files_debugfs_value(const char *dir, const char *name)
 {
 	struct dentry *folder = debugfs_lookup(dir, NULL);
-	struct dentry *file = folder ? debugfs_lookup(name, folder) : NULL;
-	void *value = file ? d_inode(file)->i_private : NULL;
+	struct dentry *file;
+	void *value;
 
+	/* An errno in a kernel without debugfs. */
+	if (IS_ERR_OR_NULL(folder))
+		return NULL;
+	file = debugfs_lookup(name, folder);
+	value = file ? d_inode(file)->i_private : NULL;
 	dput(file);
 	dput(folder);
 	return value;

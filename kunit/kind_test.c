@@ -16,7 +16,6 @@
 #include <kunit/device.h>
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
-#include <linux/debugfs.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-direct.h>
 #include <linux/dma-map-ops.h>
@@ -29,6 +28,7 @@
 #include "../driver/bindings/bindings.h"
 #include "../driver/buffer.h"
 #include "compat.h"
+#include "files.h"
 #include "memory.h"
 
 /* The machine. */
@@ -278,21 +278,10 @@ static void check_dma_errors(void *context)
 			    "DMA API debugging found an error");
 }
 
-static u32 *dma_debug_number(const char *name)
-{
-	struct dentry *dir = debugfs_lookup("dma-api", NULL);
-	struct dentry *file = dir ? debugfs_lookup(name, dir) : NULL;
-	u32 *number = file ? d_inode(file)->i_private : NULL;
-
-	dput(file);
-	dput(dir);
-	return number;
-}
-
 static int init(struct kunit *test)
 {
 	memory_watch_pins(test);
-	dma_errors = dma_debug_number("error_count");
+	dma_errors = files_debugfs_value("dma-api", "error_count");
 	if (!dma_errors)
 		return 0;
 	dma_errors_before = READ_ONCE(*dma_errors);
