@@ -154,10 +154,14 @@ static unsigned int kinds_by_name(struct device *dev, struct sg_table *sgt,
 
 static int init(struct kunit *test)
 {
-	struct memory *mem = memory_shmem(test, PAGES);
-	struct udmabuf_create_item item = memory_item(mem, 0, PAGES);
+	struct udmabuf_create_item item;
+	struct memory *mem;
 	struct race *race;
 
+	if (!IS_ENABLED(CONFIG_TRACEPOINTS))
+		kunit_skip(test, "needs CONFIG_TRACEPOINTS, by which it judges");
+	mem = memory_shmem(test, PAGES);
+	item = memory_item(mem, 0, PAGES);
 	memory_watch_pins(test);
 	race = kunit_kzalloc(test, sizeof(*race), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, race);
