@@ -261,7 +261,8 @@ def farm_layout(source: Path, repo: Path) -> dict[str, Path | bytes]:
     if isinstance(all_tests, bytes):
         layout[_ALL_TESTS] = all_tests + (
             b"\nCONFIG_TMPFS=y\nCONFIG_MEMFD_CREATE=y\n"
-            b"CONFIG_DEVTMPFS=y\nCONFIG_UDMABUF_FANOUT=y\n")
+            b"CONFIG_DEVTMPFS=y\nCONFIG_UDMABUF=y\n"
+            b"CONFIG_UDMABUF_FANOUT=y\n")
     skipped = _generated(source)
     # include/trace: define_trace.h includes by a path relative to its folder.
     real = {str(parent) for name in [*layout, *skipped, "include/trace/-"]
