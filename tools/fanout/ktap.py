@@ -8,7 +8,7 @@ fails on purpose; its lines begin with its own name, and so can be told apart.
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from fanout.logscan import TIME
@@ -43,14 +43,19 @@ def _own(lines: Iterable[str], case: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _unstamped(log: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Each line of @log without its time, and how deep in tests it stands."""
+    for line in log:
+        text = TIME.sub("", line.rstrip(), count=1)
+        yield (len(text) - len(text.lstrip())) // 4, text
+
+
 def results(log: Iterable[str]) -> list[Result]:
     """Every result in @log, in its order: parameters before their case."""
     found: list[Result] = []
     names: dict[int, str] = {}
     said: list[str] = []
-    for line in log:
-        text = TIME.sub("", line.rstrip(), count=1)
-        depth = (len(text) - len(text.lstrip())) // 4
+    for depth, text in _unstamped(log):
         if subtest := _SUBTEST.match(text.strip()):
             names[depth] = subtest[1]
             said = []
@@ -75,9 +80,7 @@ def cut_short(log: Iterable[str]) -> Result | None:
     """
     running: dict[int, str] = {}
     said: list[str] = []
-    for line in log:
-        text = TIME.sub("", line.rstrip(), count=1)
-        depth = (len(text) - len(text.lstrip())) // 4
+    for depth, text in _unstamped(log):
         subtest = _SUBTEST.match(text.strip())
         if subtest or _RESULT.match(text.strip()):
             running = {at: name for at, name in running.items()

@@ -69,7 +69,6 @@ class Results(unittest.TestCase):
         self.assertEqual(ktap.why_skipped(found), [
             "2 skipped: no 4 pages", "1 skipped: no reason given"])
 
-
     def test_where_a_run_was_cut_short(self) -> None:
         """The suite, or the case with parameters, and what came last."""
         self.assertIsNone(ktap.cut_short([*LINES, "not ok 1 fanout"]))
