@@ -49,14 +49,15 @@ def check_choice(suite: str) -> None:
 
 def split(targets: str) -> list[str]:
     """@targets one by one, each with the variables that follow it."""
+    words = targets.split()
+    if not words or "=" in words[0]:
+        raise Failure(f"TARGETS={targets!r} names no target")
     found: list[str] = []
-    for word in targets.split():
-        if "=" in word and found:
+    for word in words:
+        if "=" in word:
             found[-1] += f" {word}"
         else:
             found.append(word)
-    if not found or "=" in found[0].split()[0]:
-        raise Failure(f"TARGETS={targets!r} names no target")
     return found
 
 
