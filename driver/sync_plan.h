@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The sync plan: which peers a CPU access must sync, in what order.
+ * The sync plan: what a CPU access must do for the devices, in what order.
  *
  * Pure: peers and an event in, ordered steps out. No kernel call, no lock, no
  * allocation, no global; the same file is part of the module, of the KUnit
@@ -26,57 +26,49 @@ enum dma_data_direction {
 #endif
 
 /**
- * enum sync_kind - why a peer needs syncs
- * @SYNC_COHERENT: it does not; every sync of it is a no-op
- * @SYNC_NONCOHERENT: its device uses the buffer's own pages and does not snoop;
- *	the CPU caches must be maintained by physical address
- * @SYNC_OPAQUE: it does, and nobody can tell why (custom dma_map_ops)
- * @SYNC_BOUNCED: its device uses a private copy, a swiotlb slot
- *
- * In the order in which begin must visit them (H4).
+ * enum sync_kind - which memory a peer's device uses, and how
+ * @SYNC_COHERENT: the buffer's own pages, through the CPU's caches; it needs
+ *	no sync
+ * @SYNC_NONCOHERENT: the buffer's own pages, and it does not snoop; the CPU
+ *	caches must be maintained by physical address
+ * @SYNC_COPY: a copy of the pages, its own or shared, which is merged with them
  */
 enum sync_kind {
 	SYNC_COHERENT,
 	SYNC_NONCOHERENT,
-	SYNC_OPAQUE,
-	SYNC_BOUNCED,
+	SYNC_COPY,
 };
 
-#define SYNC_NR_KINDS	(SYNC_BOUNCED + 1)
+#define SYNC_NR_KINDS	(SYNC_COPY + 1)
 
 /**
  * struct sync_peer - the part of one mapping that has one kind
- * @kind: why it needs syncs
+ * @kind: which memory it uses
  * @dir: the direction that was mapped, after widening (H5): DMA_TO_DEVICE for
  *	a reader, DMA_BIDIRECTIONAL for a writer. DMA_FROM_DEVICE is a writer
  *	as well; the driver never maps it.
- * @mapping: which mapping this is a part of; the two parts of a mixed mapping
- *	(H18) cover different pages and carry the same number. Any number but
- *	UINT_MAX.
  * @partial: it is one of two parts, so it covers only some of the buffer and
- *	cannot stand for others
- * @snoops: its device is cache-coherent, so a slot of it needs no maintenance
+ *	cannot stand for others (H18)
  */
 struct sync_peer {
 	enum sync_kind kind;
 	enum dma_data_direction dir;
-	unsigned int mapping;
 	bool partial;
-	bool snoops;
 };
 
 /**
  * enum sync_event - what happens to the buffer
  * @SYNC_BEGIN: a CPU access begins
- * @SYNC_END: a CPU access ends
- * @SYNC_MAP: a mapping was made and joins the peers (H13)
- * @SYNC_UNMAP: a mapping is about to be undone and to leave the peers (H13)
+ * @SYNC_END: a CPU access ends, whoever began it, or nobody
+ *
+ * A mapping that is made, or undone, is both (H13): an access of the kernel that
+ * begins with those who were there before and ends with those who are there
+ * then; one whose device writes leaves after its end. One whose device reads is
+ * not missed.
  */
 enum sync_event {
 	SYNC_BEGIN,
 	SYNC_END,
-	SYNC_MAP,
-	SYNC_UNMAP,
 };
 
 /**
@@ -93,50 +85,59 @@ enum sync_policy {
  * struct sync_access - the event a plan is made for
  * @event: what happens
  * @policy: how many syncs one effect may cost
- * @dir: SYNC_BEGIN and SYNC_END: what the CPU does; DMA_FROM_DEVICE reads,
- *	DMA_TO_DEVICE writes, DMA_BIDIRECTIONAL does both. It is never the
- *	direction of a sync.
- * @write_open: SYNC_BEGIN, SYNC_MAP, SYNC_UNMAP: a CPU write access is open
- *	already (H15)
- * @mapping: SYNC_MAP, SYNC_UNMAP: the mapping that joins or leaves
+ * @write: SYNC_END: the CPU has written
+ * @write_open: a CPU write access may be open (H15)
+ * @lazy_for_cpu: for_cpu() of this architecture may do nothing, and it is the
+ *	for_device() of a writer that invalidates
  */
 struct sync_access {
 	enum sync_event event;
 	enum sync_policy policy;
-	enum dma_data_direction dir;
+	bool write;
 	bool write_open;
-	unsigned int mapping;
+	bool lazy_for_cpu;
 };
 
 /**
- * enum sync_phase - which of the two DMA API syncs a step is
- * @SYNC_FOR_CPU: dma_sync_*_for_cpu()
- * @SYNC_FOR_DEVICE: dma_sync_*_for_device()
+ * enum sync_op - what a step does
+ * @SYNC_FOR_CPU: dma_sync_*_for_cpu() of @peer, in its mapped direction
+ * @SYNC_FOR_DEVICE: dma_sync_*_for_device() of @peer, likewise
+ * @SYNC_FLUSH: both of @peer, for_device first, and no store of the CPU comes
+ *	between them
+ * @SYNC_FETCH: every copy that a device can have written: what it wrote goes
+ *	into the pages
+ * @SYNC_PUSH: every copy: what others wrote goes into it
+ * @SYNC_CLEAN_FETCHED: as SYNC_FOR_DEVICE; can be left out if the SYNC_FETCH
+ *	before it found nothing
  */
-enum sync_phase {
+enum sync_op {
 	SYNC_FOR_CPU,
 	SYNC_FOR_DEVICE,
+	SYNC_FLUSH,
+	SYNC_FETCH,
+	SYNC_PUSH,
+	SYNC_CLEAN_FETCHED,
 };
 
 /**
- * struct sync_step - one sync, in the peer's mapped direction
- * @peer: index into the peers the plan was made from
- * @phase: which sync
+ * struct sync_step - one step
+ * @peer: index into the peers the plan was made from; of SYNC_FETCH and
+ *	SYNC_PUSH, which are about all copies, the first one that has a copy
+ * @op: what it does
  */
 struct sync_step {
 	unsigned int peer;
-	enum sync_phase phase;
+	enum sync_op op;
 };
 
-/* Steps that a plan for @nr peers has at most: clean, fetch, push. */
-#define SYNC_PLAN_MAX(nr)	(3 * (nr))
+/*
+ * Steps that a plan for @nr peers has at most: the caches are cleaned,
+ * invalidated and cleaned again for each, and there is a fetch.
+ */
+#define SYNC_PLAN_MAX(nr)	(3 * (nr) + 1)
 
 unsigned int sync_plan(const struct sync_peer *peers, unsigned int nr,
 		       const struct sync_access *access,
 		       struct sync_step *steps);
-bool sync_conflict(const struct sync_peer *peers, unsigned int nr,
-		   unsigned int mapping, unsigned int *other);
-bool sync_stale_pair(const struct sync_peer *peers, unsigned int nr,
-		     unsigned int mapping, unsigned int *other);
 
 #endif /* UDMABUF_FANOUT_SYNC_PLAN_H */
