@@ -2,18 +2,16 @@
 #ifndef UDMABUF_FANOUT_KIND_H
 #define UDMABUF_FANOUT_KIND_H
 
-#include "sync_plan.h"
+#include <linux/types.h>
 
 struct device;
-struct scatterlist;
 struct sg_table;
 
-/* A mapping has one kind, or two: its own pages and bounced ones (H18). */
-#define MAX_KINDS	2
-
-unsigned int kinds_of_mapping(struct device *dev, struct sg_table *sgt,
-			      enum sync_kind kinds[MAX_KINDS]);
 bool device_snoops(struct device *dev);
-enum sync_kind kind_of_segment(struct device *dev, struct scatterlist *sg);
+bool device_is_direct(struct device *dev);
+bool device_is_forced(struct device *dev);
+bool device_reaches(struct device *dev, phys_addr_t phys, size_t size);
+bool device_is_bounced(struct device *dev, struct sg_table *sgt);
+bool arch_has_lazy_for_cpu(void);
 
 #endif /* UDMABUF_FANOUT_KIND_H */

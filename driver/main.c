@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The device node: ioctls, their limits, the module. It must not know what a
- * buffer is made of.
+ * The device node: ioctls, their limits, the module and its parameters. It must
+ * not know what a buffer is made of.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -10,7 +10,9 @@
 #include <linux/debugfs.h>
 #include <linux/dma-buf.h>
 #include <linux/fs.h>
+#include <linux/kstrtox.h>
 #include <linux/miscdevice.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -18,6 +20,36 @@
 
 #include "buffer.h"
 #include "compat.h"
+
+const char * const fanout_policy_names[] = {
+	[SYNC_POLICY_MINIMAL] = "minimal",
+	[SYNC_POLICY_ALL] = "all",
+	NULL
+};
+
+static int set_policy(const char *val, const struct kernel_param *kp)
+{
+	int policy = __sysfs_match_string(fanout_policy_names, -1, val);
+
+	if (policy < 0)
+		return policy;
+	WRITE_ONCE(fanout_sync_policy, policy);
+	return 0;
+}
+
+static int get_policy(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%s\n", fanout_policy_names[READ_ONCE(fanout_sync_policy)]);
+}
+
+static const struct kernel_param_ops policy_ops = {
+	.set = set_policy,
+	.get = get_policy,
+};
+
+module_param_cb(sync_policy, &policy_ops, NULL, 0644);
+MODULE_PARM_DESC(sync_policy,
+		 "minimal: one sync for each distinct effect (default); all: each mapping its own");
 
 static unsigned int list_limit = 1024;
 module_param(list_limit, uint, 0644);
@@ -27,6 +59,33 @@ MODULE_PARM_DESC(list_limit,
 static unsigned int size_limit_mb = 64;
 module_param(size_limit_mb, uint, 0644);
 MODULE_PARM_DESC(size_limit_mb, "largest buffer, in MiB (default 64)");
+
+static int set_copy_limit(const char *val, const struct kernel_param *kp)
+{
+	unsigned int mb;
+	int ret;
+
+	ret = kstrtouint(val, 0, &mb);
+	if (ret)
+		return ret;
+	WRITE_ONCE(shadow_max_pages, (unsigned long)mb << (20 - PAGE_SHIFT));
+	return 0;
+}
+
+static int get_copy_limit(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%lu\n",
+			  READ_ONCE(shadow_max_pages) >> (20 - PAGE_SHIFT));
+}
+
+static const struct kernel_param_ops copy_limit_ops = {
+	.set = set_copy_limit,
+	.get = get_copy_limit,
+};
+
+module_param_cb(copy_limit_mb, &copy_limit_ops, NULL, 0644);
+MODULE_PARM_DESC(copy_limit_mb,
+		 "most memory of all copies for devices that do not reach buffers, in MiB (default a quarter of all memory)");
 
 static char *name = IS_ENABLED(CONFIG_UDMABUF) ? "udmabuf-fanout" : "udmabuf";
 module_param(name, charp, 0444);
@@ -121,6 +180,9 @@ static int __init fanout_init(void)
 		pr_err("not on a CPU whose data cache has aliases\n");
 		return -ENODEV;
 	}
+
+	if (!shadow_max_pages)
+		shadow_max_pages = totalram_pages() / 4;
 
 	/* Before the node: from then on there may be buffers. */
 	debugfs_dir = debugfs_create_dir("udmabuf-fanout", NULL);

@@ -13,7 +13,6 @@
 #include <linux/pagemap.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
-#include <linux/sort.h>
 #include <linux/udmabuf.h>
 
 #include "bindings/bindings.h"
@@ -267,9 +266,12 @@ static void describe(struct extents *mem)
 	unsigned long last;
 	u32 i;
 
+	mem->first_pfn = mem->extent[0].pfn;
 	for (i = 0; i < mem->nr; i++) {
 		extent = &mem->extent[i];
 		last = extent->pfn + extent->nr_pages - 1;
+		mem->first_pfn = min(mem->first_pfn, extent->pfn);
+		mem->last_pfn = max(mem->last_pfn, last);
 		mem->longest = max(mem->longest, extent->nr_pages);
 		mem->straddles |= (extent->pfn ^ last) >= EXTENT_BOUNDARY;
 	}
@@ -355,35 +357,4 @@ const struct extent *extents_find(const struct extents *mem, pgoff_t pgoff)
 			high = mid - 1;
 	}
 	return &mem->extent[low];
-}
-
-static int compare_pfn(const void *a, const void *b)
-{
-	const struct extent *x = a, *y = b;
-
-	return x->pfn < y->pfn ? -1 : x->pfn > y->pfn;
-}
-
-/**
- * extents_overlap() - tell whether a page stands twice in the buffer
- * @mem: the extents
- *
- * Context: process context; may sleep.
- * Return: 1 if one does, 0 if none does; -ENOMEM.
- */
-int extents_overlap(const struct extents *mem)
-{
-	struct extent *sorted __free(kvfree) = NULL;
-	u32 i;
-
-	sorted = kvmalloc_array(mem->nr, sizeof(*sorted), GFP_KERNEL);
-	if (!sorted)
-		return -ENOMEM;
-	memcpy(sorted, mem->extent, array_size(mem->nr, sizeof(*sorted)));
-	sort(sorted, mem->nr, sizeof(*sorted), compare_pfn, NULL);
-
-	for (i = 1; i < mem->nr; i++)
-		if (sorted[i - 1].pfn + sorted[i - 1].nr_pages > sorted[i].pfn)
-			return 1;
-	return 0;
 }

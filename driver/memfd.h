@@ -32,6 +32,8 @@ struct extent {
  * @nr_pages: how many pages they have together
  * @longest: how many pages the longest one has
  * @straddles: one crosses a multiple of EXTENT_BOUNDARY, inside of a folio
+ * @first_pfn: the page of the lowest address
+ * @last_pfn: the page of the highest
  *
  * Invariant: @extent[i + 1].pgoff is @extent[i].pgoff + @extent[i].nr_pages, and
  * two neighbours that touch are one extent where they can be. Never changes
@@ -43,6 +45,8 @@ struct extents {
 	u32 nr_pages;
 	u32 longest;
 	bool straddles;
+	unsigned long first_pfn;
+	unsigned long last_pfn;
 };
 
 /* Folios are not merged across a multiple of this many pages, 4 GiB. */
@@ -52,6 +56,5 @@ int extents_pin(struct extents *mem, const struct udmabuf_create_item *items,
 		u32 nr_items, u64 max_pages);
 void extents_unpin(struct extents *mem, bool dirty);
 const struct extent *extents_find(const struct extents *mem, pgoff_t pgoff);
-int extents_overlap(const struct extents *mem);
 
 #endif /* UDMABUF_FANOUT_MEMFD_H */

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which CPU write accesses are open (H15). While one is, nothing may be copied
- * over what it has written, so one that never ends would keep a bounced
- * device's data from the CPU for ever. A begin without an end is easily had: a
- * process dies, or the core reports an error after the exporter's part of begin
- * succeeded. So an access is open only as long as the process that began it
- * lives, and every process that has one is known. It must not know what an
- * access does.
+ * Which CPU write accesses may be open (H15). While one is, the CPU's caches
+ * can hold what nothing else does, and invalidating them takes care and time.
+ *
+ * Programs begin what they never end, end what they never began, and have it
+ * done by another process. So this is a bound from above, by process: its own
+ * end lowers its own count, and nothing else does. What a dead process stored
+ * last is data, too: it counts until the caches have been cleaned once after
+ * its death. It must not know what an access does.
  */
 #include <linux/pid.h>
 #include <linux/rcupdate.h>
@@ -33,12 +34,18 @@ static struct open_writer *writer(struct open_writes *writes, unsigned int i)
 	return i ? &writes->more[i - 1] : &writes->first;
 }
 
-/* Whether an access of @writer is open; those of a dead process are over. */
-static bool is_open(struct open_writer *writer)
+static void look_after(struct open_writer *writer)
 {
-	if (writer->depth && !is_alive(writer->process))
-		writer->depth = 0;
-	return writer->depth;
+	if (writer->depth && !writer->dead)
+		writer->dead = !is_alive(writer->process);
+}
+
+static void forget_if_dead(struct open_writer *writer)
+{
+	if (!writer->dead)
+		return;
+	writer->dead = false;
+	WRITE_ONCE(writer->depth, 0);
 }
 
 /* Room for as many again. */
@@ -55,18 +62,19 @@ static int grow(struct open_writes *writes)
 		       array_size(writes->nr_more, sizeof(*more)));
 	kvfree(writes->more);
 	writes->more = more;
-	writes->nr_more = nr;
+	WRITE_ONCE(writes->nr_more, nr);
 	return 0;
 }
 
 /**
  * open_another_write() - open_writes_begin() of a process that is not the first
  * @writes: the open ones
+ * @forget_dead: what a dead process has stored needs no cleaning
  *
  * Context: process context, under the owner's lock; may sleep.
  * Return: 0 or -ENOMEM.
  */
-int open_another_write(struct open_writes *writes)
+int open_another_write(struct open_writes *writes, bool forget_dead)
 {
 	struct pid *process = task_tgid(current);
 	unsigned int i, room = UINT_MAX;
@@ -76,10 +84,14 @@ int open_another_write(struct open_writes *writes)
 	for (i = 0; i <= writes->nr_more; i++) {
 		at = writer(writes, i);
 		if (at->process == process) {
-			at->depth++;
+			WRITE_ONCE(at->depth, at->depth + 1);
 			return 0;
 		}
-		if (room == UINT_MAX && !is_open(at))
+		if (forget_dead) {
+			look_after(at);
+			forget_if_dead(at);
+		}
+		if (room == UINT_MAX && !at->depth)
 			room = i;
 	}
 	if (room == UINT_MAX) {
@@ -91,52 +103,63 @@ int open_another_write(struct open_writes *writes)
 	at = writer(writes, room);
 	put_pid(at->process);
 	at->process = get_pid(process);
-	at->depth = 1;
+	WRITE_ONCE(at->depth, 1);
 	return 0;
 }
 
 /**
- * open_writes_any() - tell whether a write access is open
- * @writes: the open ones; those of dead processes are dropped
+ * end_another_write() - open_writes_end() of a process that is not the first
+ * @writes: the open ones
  *
  * Context: any process context, under the owner's lock.
- * Return: true if one is.
+ */
+void end_another_write(struct open_writes *writes)
+{
+	struct pid *process = task_tgid(current);
+	struct open_writer *at;
+	unsigned int i;
+
+	for (i = 0; i < writes->nr_more; i++) {
+		at = &writes->more[i];
+		if (at->process != process)
+			continue;
+		if (at->depth)
+			WRITE_ONCE(at->depth, at->depth - 1);
+		return;
+	}
+}
+
+/**
+ * open_writes_any() - tell whether a write access may be open
+ * @writes: the open ones
+ *
+ * Context: any process context, under the owner's lock.
+ * Return: true if one may be.
  */
 bool open_writes_any(struct open_writes *writes)
+{
+	bool any = writes->kernel;
+	unsigned int i;
+
+	for (i = 0; i <= writes->nr_more; i++) {
+		look_after(writer(writes, i));
+		any |= writer(writes, i)->depth > 0;
+	}
+	return any;
+}
+
+/**
+ * open_writes_cleaned() - the caches were cleaned after open_writes_any()
+ * @writes: the open ones; those of processes that were dead then are dropped
+ *
+ * Context: any process context, under the owner's lock.
+ */
+void open_writes_cleaned(struct open_writes *writes)
 {
 	unsigned int i;
 
 	for (i = 0; i <= writes->nr_more; i++)
-		if (is_open(writer(writes, i)))
-			return true;
-	return false;
-}
-
-/**
- * end_another_write() - open_writes_end() where it is not the first process's
- * @writes: the open ones
- *
- * Context: any process context, under the owner's lock.
- * Return: false if none was open.
- */
-bool end_another_write(struct open_writes *writes)
-{
-	struct pid *process = task_tgid(current);
-	struct open_writer *at, *other = NULL;
-	unsigned int i;
-
-	for (i = 0; i <= writes->nr_more; i++) {
-		at = writer(writes, i);
-		if (!is_open(at))
-			continue;
-		other = at;
-		if (at->process == process)
-			break;
-	}
-	if (!other)
-		return false;
-	other->depth--;
-	return true;
+		forget_if_dead(writer(writes, i));
 }
 
 /**

@@ -11,59 +11,79 @@
 #include <linux/tracepoint.h>
 
 #include "buffer.h"
+#include "mapping.h"
 
 #define show_direction(dir)						\
 	__print_symbolic(dir,						\
 			 { DMA_BIDIRECTIONAL, "BIDIRECTIONAL" },	\
 			 { DMA_TO_DEVICE, "TO_DEVICE" },		\
-			 { DMA_FROM_DEVICE, "FROM_DEVICE" },		\
-			 { DMA_NONE, "NONE" })
+			 { DMA_FROM_DEVICE, "FROM_DEVICE" })
 
-/* One sync of one part of a mapping, about to be made. */
+#define show_event(event)						\
+	__print_symbolic(event,						\
+			 { SYNC_BEGIN, "begin" },			\
+			 { SYNC_END, "end" })
+
+#define show_op(op)							\
+	__print_symbolic(op,						\
+			 { SYNC_FOR_CPU, "for_cpu" },			\
+			 { SYNC_FOR_DEVICE, "for_device" },		\
+			 { SYNC_FLUSH, "flush" },			\
+			 { SYNC_FETCH, "fetch" },			\
+			 { SYNC_PUSH, "push" },				\
+			 { SYNC_CLEAN_FETCHED, "for_device" })
+
+/* The caches are about to be maintained for a mapping, and whom it stands for. */
 TRACE_EVENT(sync_step,
 	TP_PROTO(const struct fanout_buffer *buffer,
-		 const struct fanout_mapping *mapping, enum sync_kind kind,
-		 enum sync_event event, enum dma_data_direction access,
-		 enum sync_phase phase),
-	TP_ARGS(buffer, mapping, kind, event, access, phase),
+		 const struct fanout_mapping *mapping, enum sync_event event,
+		 enum sync_op op),
+	TP_ARGS(buffer, mapping, event, op),
 	TP_STRUCT__entry(
 		__field(u64, ino)
 		__string(device, dev_name(mapping->dev))
-		__field(int, kind)
 		__field(int, requested)
 		__field(int, mapped)
 		__field(int, event)
-		__field(int, access)
-		__field(int, phase)
+		__field(int, op)
 	),
 	TP_fast_assign(
 		__entry->ino = file_inode(buffer->dmabuf->file)->i_ino;
 		__assign_str(device);
-		__entry->kind = kind;
 		__entry->requested = mapping->requested;
 		__entry->mapped = mapping->dir;
 		__entry->event = event;
-		__entry->access = access;
-		__entry->phase = phase;
+		__entry->op = op;
 	),
-	TP_printk("buffer=%llu device=%s kind=%s requested=%s mapped=%s event=%s access=%s phase=%s",
+	TP_printk("buffer=%llu device=%s requested=%s mapped=%s event=%s op=%s",
 		  __entry->ino, __get_str(device),
-		  __print_symbolic(__entry->kind,
-				   { SYNC_COHERENT, "coherent" },
-				   { SYNC_NONCOHERENT, "noncoherent" },
-				   { SYNC_OPAQUE, "opaque" },
-				   { SYNC_BOUNCED, "bounced" }),
 		  show_direction(__entry->requested),
 		  show_direction(__entry->mapped),
-		  __print_symbolic(__entry->event,
-				   { SYNC_BEGIN, "begin" },
-				   { SYNC_END, "end" },
-				   { SYNC_MAP, "map" },
-				   { SYNC_UNMAP, "unmap" }),
-		  show_direction(__entry->access),
-		  __print_symbolic(__entry->phase,
-				   { SYNC_FOR_CPU, "for_cpu" },
-				   { SYNC_FOR_DEVICE, "for_device" }))
+		  show_event(__entry->event), show_op(__entry->op))
+);
+
+/* The copies of a buffer were merged with its pages. */
+TRACE_EVENT(merge,
+	TP_PROTO(const struct fanout_buffer *buffer, enum sync_event event,
+		 enum sync_op op, u64 bytes, u64 conflicts),
+	TP_ARGS(buffer, event, op, bytes, conflicts),
+	TP_STRUCT__entry(
+		__field(u64, ino)
+		__field(int, event)
+		__field(int, op)
+		__field(u64, bytes)
+		__field(u64, conflicts)
+	),
+	TP_fast_assign(
+		__entry->ino = file_inode(buffer->dmabuf->file)->i_ino;
+		__entry->event = event;
+		__entry->op = op;
+		__entry->bytes = bytes;
+		__entry->conflicts = conflicts;
+	),
+	TP_printk("buffer=%llu event=%s op=%s bytes=%llu conflicts=%llu",
+		  __entry->ino, show_event(__entry->event),
+		  show_op(__entry->op), __entry->bytes, __entry->conflicts)
 );
 
 #endif /* UDMABUF_FANOUT_TRACE_H */

@@ -20,10 +20,43 @@ const struct dma_map_ops *bindings_get_dma_ops(struct device *dev)
 	return get_dma_ops(dev);
 }
 
+void *bindings_dma_alloc_coherent(struct device *dev, size_t size,
+				  dma_addr_t *dma_handle, gfp_t gfp)
+{
+	KUNIT_STATIC_STUB_REDIRECT(bindings_dma_alloc_coherent, dev, size,
+				   dma_handle, gfp);
+	return dma_alloc_coherent(dev, size, dma_handle, gfp);
+}
+
+struct page *bindings_dma_alloc_pages(struct device *dev, size_t size,
+				      dma_addr_t *dma_handle,
+				      enum dma_data_direction dir, gfp_t gfp)
+{
+	KUNIT_STATIC_STUB_REDIRECT(bindings_dma_alloc_pages, dev, size,
+				   dma_handle, dir, gfp);
+	return dma_alloc_pages(dev, size, dma_handle, dir, gfp);
+}
+
 bool bindings_dma_dev_need_sync(const struct device *dev)
 {
 	KUNIT_STATIC_STUB_REDIRECT(bindings_dma_dev_need_sync, dev);
 	return dma_dev_need_sync(dev);
+}
+
+void bindings_dma_free_coherent(struct device *dev, size_t size, void *cpu_addr,
+				dma_addr_t dma_handle)
+{
+	KUNIT_STATIC_STUB_REDIRECT(bindings_dma_free_coherent, dev, size,
+				   cpu_addr, dma_handle);
+	dma_free_coherent(dev, size, cpu_addr, dma_handle);
+}
+
+void bindings_dma_free_pages(struct device *dev, size_t size, struct page *page,
+			     dma_addr_t dma_handle, enum dma_data_direction dir)
+{
+	KUNIT_STATIC_STUB_REDIRECT(bindings_dma_free_pages, dev, size, page,
+				   dma_handle, dir);
+	dma_free_pages(dev, size, page, dma_handle, dir);
 }
 
 unsigned int bindings_dma_get_max_seg_size(struct device *dev)
@@ -44,6 +77,16 @@ unsigned long bindings_dma_get_seg_boundary(struct device *dev)
 	return dma_get_seg_boundary(dev);
 }
 
+dma_addr_t bindings_dma_map_page_attrs(struct device *dev, struct page *page,
+				       size_t offset, size_t size,
+				       enum dma_data_direction dir,
+				       unsigned long attrs)
+{
+	KUNIT_STATIC_STUB_REDIRECT(bindings_dma_map_page_attrs, dev, page,
+				   offset, size, dir, attrs);
+	return dma_map_page_attrs(dev, page, offset, size, dir, attrs);
+}
+
 int bindings_dma_map_sgtable(struct device *dev, struct sg_table *sgt,
 			     enum dma_data_direction dir, unsigned long attrs)
 {
@@ -56,12 +99,6 @@ size_t bindings_dma_max_mapping_size(struct device *dev)
 {
 	KUNIT_STATIC_STUB_REDIRECT(bindings_dma_max_mapping_size, dev);
 	return dma_max_mapping_size(dev);
-}
-
-bool bindings_dma_need_sync(struct device *dev, dma_addr_t dma_addr)
-{
-	KUNIT_STATIC_STUB_REDIRECT(bindings_dma_need_sync, dev, dma_addr);
-	return dma_need_sync(dev, dma_addr);
 }
 
 void bindings_dma_sync_sgtable_for_cpu(struct device *dev, struct sg_table *sgt,
@@ -96,6 +133,15 @@ void bindings_dma_sync_single_for_device(struct device *dev, dma_addr_t addr,
 	KUNIT_STATIC_STUB_REDIRECT(bindings_dma_sync_single_for_device, dev,
 				   addr, size, dir);
 	dma_sync_single_for_device(dev, addr, size, dir);
+}
+
+void bindings_dma_unmap_page_attrs(struct device *dev, dma_addr_t addr,
+				   size_t size, enum dma_data_direction dir,
+				   unsigned long attrs)
+{
+	KUNIT_STATIC_STUB_REDIRECT(bindings_dma_unmap_page_attrs, dev, addr,
+				   size, dir, attrs);
+	dma_unmap_page_attrs(dev, addr, size, dir, attrs);
 }
 
 void bindings_dma_unmap_sgtable(struct device *dev, struct sg_table *sgt,

@@ -27,14 +27,23 @@
 
 BINDINGS_ASSERT(dev_is_dma_coherent, bool, struct device *);
 BINDINGS_ASSERT(get_dma_ops, const struct dma_map_ops *, struct device *);
+BINDINGS_ASSERT(dma_alloc_coherent, void *, struct device *, size_t,
+		dma_addr_t *, gfp_t);
+BINDINGS_ASSERT(dma_alloc_pages, struct page *, struct device *, size_t,
+		dma_addr_t *, enum dma_data_direction, gfp_t);
 BINDINGS_ASSERT(dma_dev_need_sync, bool, const struct device *);
+BINDINGS_ASSERT(dma_free_coherent, void, struct device *, size_t, void *,
+		dma_addr_t);
+BINDINGS_ASSERT(dma_free_pages, void, struct device *, size_t, struct page *,
+		dma_addr_t, enum dma_data_direction);
 BINDINGS_ASSERT(dma_get_max_seg_size, unsigned int, struct device *);
 BINDINGS_ASSERT(dma_get_merge_boundary, unsigned long, struct device *);
 BINDINGS_ASSERT(dma_get_seg_boundary, unsigned long, struct device *);
+BINDINGS_ASSERT(dma_map_page_attrs, dma_addr_t, struct device *, struct page *,
+		size_t, size_t, enum dma_data_direction, unsigned long);
 BINDINGS_ASSERT(dma_map_sgtable, int, struct device *, struct sg_table *,
 		enum dma_data_direction, unsigned long);
 BINDINGS_ASSERT(dma_max_mapping_size, size_t, struct device *);
-BINDINGS_ASSERT(dma_need_sync, bool, struct device *, dma_addr_t);
 BINDINGS_ASSERT(dma_sync_sgtable_for_cpu, void, struct device *,
 		struct sg_table *, enum dma_data_direction);
 BINDINGS_ASSERT(dma_sync_sgtable_for_device, void, struct device *,
@@ -43,6 +52,8 @@ BINDINGS_ASSERT(dma_sync_single_for_cpu, void, struct device *, dma_addr_t,
 		size_t, enum dma_data_direction);
 BINDINGS_ASSERT(dma_sync_single_for_device, void, struct device *, dma_addr_t,
 		size_t, enum dma_data_direction);
+BINDINGS_ASSERT(dma_unmap_page_attrs, void, struct device *, dma_addr_t, size_t,
+		enum dma_data_direction, unsigned long);
 BINDINGS_ASSERT(dma_unmap_sgtable, void, struct device *, struct sg_table *,
 		enum dma_data_direction, unsigned long);
 BINDINGS_ASSERT(dma_resv_lock_interruptible, int, struct dma_resv *,
@@ -67,14 +78,27 @@ BINDINGS_ASSERT(unpin_folio, void, struct folio *);
 
 bool bindings_dev_is_dma_coherent(struct device *dev);
 const struct dma_map_ops *bindings_get_dma_ops(struct device *dev);
+void *bindings_dma_alloc_coherent(struct device *dev, size_t size,
+				  dma_addr_t *dma_handle, gfp_t gfp);
+struct page *bindings_dma_alloc_pages(struct device *dev, size_t size,
+				      dma_addr_t *dma_handle,
+				      enum dma_data_direction dir, gfp_t gfp);
 bool bindings_dma_dev_need_sync(const struct device *dev);
+void bindings_dma_free_coherent(struct device *dev, size_t size, void *cpu_addr,
+				dma_addr_t dma_handle);
+void bindings_dma_free_pages(struct device *dev, size_t size, struct page *page,
+			     dma_addr_t dma_handle,
+			     enum dma_data_direction dir);
 unsigned int bindings_dma_get_max_seg_size(struct device *dev);
 unsigned long bindings_dma_get_merge_boundary(struct device *dev);
 unsigned long bindings_dma_get_seg_boundary(struct device *dev);
+dma_addr_t bindings_dma_map_page_attrs(struct device *dev, struct page *page,
+				       size_t offset, size_t size,
+				       enum dma_data_direction dir,
+				       unsigned long attrs);
 int bindings_dma_map_sgtable(struct device *dev, struct sg_table *sgt,
 			     enum dma_data_direction dir, unsigned long attrs);
 size_t bindings_dma_max_mapping_size(struct device *dev);
-bool bindings_dma_need_sync(struct device *dev, dma_addr_t dma_addr);
 void bindings_dma_sync_sgtable_for_cpu(struct device *dev, struct sg_table *sgt,
 				       enum dma_data_direction dir);
 void bindings_dma_sync_sgtable_for_device(struct device *dev,
@@ -85,6 +109,9 @@ void bindings_dma_sync_single_for_cpu(struct device *dev, dma_addr_t addr,
 void bindings_dma_sync_single_for_device(struct device *dev, dma_addr_t addr,
 					 size_t size,
 					 enum dma_data_direction dir);
+void bindings_dma_unmap_page_attrs(struct device *dev, dma_addr_t addr,
+				   size_t size, enum dma_data_direction dir,
+				   unsigned long attrs);
 void bindings_dma_unmap_sgtable(struct device *dev, struct sg_table *sgt,
 				enum dma_data_direction dir,
 				unsigned long attrs);
@@ -116,10 +143,40 @@ bindings_get_dma_ops(struct device *dev)
 	return get_dma_ops(dev);
 }
 
+static __always_inline void *
+bindings_dma_alloc_coherent(struct device *dev, size_t size,
+			    dma_addr_t *dma_handle, gfp_t gfp)
+{
+	return dma_alloc_coherent(dev, size, dma_handle, gfp);
+}
+
+static __always_inline struct page *
+bindings_dma_alloc_pages(struct device *dev, size_t size,
+			 dma_addr_t *dma_handle, enum dma_data_direction dir,
+			 gfp_t gfp)
+{
+	return dma_alloc_pages(dev, size, dma_handle, dir, gfp);
+}
+
 static __always_inline bool
 bindings_dma_dev_need_sync(const struct device *dev)
 {
 	return dma_dev_need_sync(dev);
+}
+
+static __always_inline void bindings_dma_free_coherent(struct device *dev,
+						       size_t size,
+						       void *cpu_addr,
+						       dma_addr_t dma_handle)
+{
+	dma_free_coherent(dev, size, cpu_addr, dma_handle);
+}
+
+static __always_inline void
+bindings_dma_free_pages(struct device *dev, size_t size, struct page *page,
+			dma_addr_t dma_handle, enum dma_data_direction dir)
+{
+	dma_free_pages(dev, size, page, dma_handle, dir);
 }
 
 static __always_inline unsigned int
@@ -140,6 +197,14 @@ bindings_dma_get_seg_boundary(struct device *dev)
 	return dma_get_seg_boundary(dev);
 }
 
+static __always_inline dma_addr_t
+bindings_dma_map_page_attrs(struct device *dev, struct page *page,
+			    size_t offset, size_t size,
+			    enum dma_data_direction dir, unsigned long attrs)
+{
+	return dma_map_page_attrs(dev, page, offset, size, dir, attrs);
+}
+
 static __always_inline int
 bindings_dma_map_sgtable(struct device *dev, struct sg_table *sgt,
 			 enum dma_data_direction dir, unsigned long attrs)
@@ -150,12 +215,6 @@ bindings_dma_map_sgtable(struct device *dev, struct sg_table *sgt,
 static __always_inline size_t bindings_dma_max_mapping_size(struct device *dev)
 {
 	return dma_max_mapping_size(dev);
-}
-
-static __always_inline bool bindings_dma_need_sync(struct device *dev,
-						   dma_addr_t dma_addr)
-{
-	return dma_need_sync(dev, dma_addr);
 }
 
 static __always_inline void
@@ -184,6 +243,13 @@ bindings_dma_sync_single_for_device(struct device *dev, dma_addr_t addr,
 				    size_t size, enum dma_data_direction dir)
 {
 	dma_sync_single_for_device(dev, addr, size, dir);
+}
+
+static __always_inline void
+bindings_dma_unmap_page_attrs(struct device *dev, dma_addr_t addr, size_t size,
+			      enum dma_data_direction dir, unsigned long attrs)
+{
+	dma_unmap_page_attrs(dev, addr, size, dir, attrs);
 }
 
 static __always_inline void

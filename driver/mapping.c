@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What one importer gets: tables of the buffer's own pages, where its device
+ * reaches them, and of copies where it does not. It must not know who else has
+ * mapped the buffer, or when something is synced.
+ */
+#include <linux/cleanup.h>
+#include <linux/dma-buf.h>
+#include <linux/dma-mapping.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "bindings/bindings.h"
+#include "kind.h"
+#include "mapping.h"
+#include "memfd.h"
+#include "shadow.h"
+
+/* Every sync is a planned step (H7); a failed map is seen from its errno. */
+#define MAP_ATTRS	(DMA_ATTR_SKIP_CPU_SYNC | DMA_ATTR_NO_WARN)
+
+/* Bytes that are cleaned and invalidated before the next are. */
+#define FLUSH_BYTES	PAGE_SIZE
+
+/**
+ * struct limits - what a device takes for one entry of a table (H16)
+ * @max_pages: the most pages
+ * @boundary_pages: no entry crosses a multiple of so many pages; 0 is none
+ */
+struct limits {
+	u32 max_pages;
+	unsigned long boundary_pages;
+};
+
+/* Which extents a device is given as they are, and not as copies. */
+enum given {
+	GIVEN_ALL,
+	GIVEN_REACHED,
+	GIVEN_NONE,
+};
+
+static bool is_given(struct device *dev, const struct extent *extent,
+		     enum given given)
+{
+	if (given != GIVEN_REACHED)
+		return given == GIVEN_ALL;
+	return device_reaches(dev, PFN_PHYS(extent->pfn),
+			      (size_t)extent->nr_pages << PAGE_SHIFT);
+}
+
+/* Mostly all, and then one question is enough: what it reaches is a range. */
+static enum given what_is_given(struct device *dev, const struct extents *mem)
+{
+	size_t span = (mem->last_pfn - mem->first_pfn + 1) << PAGE_SHIFT;
+
+	if (!device_reaches(dev, PFN_PHYS(mem->first_pfn), span))
+		return GIVEN_REACHED;
+	return GIVEN_ALL;
+}
+
+static int find_limits(struct device *dev, struct limits *limits)
+{
+	unsigned long boundary = bindings_dma_get_seg_boundary(dev);
+	size_t max_entry = bindings_dma_get_max_seg_size(dev);
+
+	/* What is mapped directly is reached, so swiotlb has no say. */
+	if (!device_is_direct(dev))
+		max_entry = min(max_entry, bindings_dma_max_mapping_size(dev));
+	limits->max_pages = max_entry >> PAGE_SHIFT;
+	limits->boundary_pages = (boundary >> PAGE_SHIFT) + 1;
+	if (!limits->max_pages || boundary < PAGE_SIZE - 1)
+		return -EINVAL;
+	return 0;
+}
+
+/*
+ * How many of @nr_pages pages from page @at on, of physical or of DMA
+ * addresses, one entry can take.
+ */
+static u32 entry_pages(unsigned long at, u32 nr_pages,
+		       const struct limits *limits)
+{
+	unsigned long room = limits->boundary_pages -
+			     (at & (limits->boundary_pages - 1));
+
+	nr_pages = min(nr_pages, limits->max_pages);
+	if (limits->boundary_pages && nr_pages > room)
+		nr_pages = room;
+	return nr_pages;
+}
+
+static u32 count_entries(unsigned long at, u32 nr_pages,
+			 const struct limits *limits)
+{
+	u32 nr = 0, pages;
+
+	for (; nr_pages; nr_pages -= pages, at += pages) {
+		pages = entry_pages(at, nr_pages, limits);
+		nr++;
+	}
+	return nr;
+}
+
+/*
+ * A table without chains, so that it is cheaply filled and copied: buffers of
+ * scattered small pages have one entry a page.
+ */
+static int alloc_table(struct sg_table *sgt, u32 nr)
+{
+	sgt->sgl = kvmalloc_array(nr, sizeof(*sgt->sgl), GFP_KERNEL);
+	if (!sgt->sgl)
+		return -ENOMEM;
+	sgt->nents = nr;
+	sgt->orig_nents = nr;
+	return 0;
+}
+
+static void free_own_table(struct fanout_mapping *mapping)
+{
+	kvfree(mapping->own.sgl);
+	mapping->own = (struct sg_table) { };
+}
+
+static void add_entries(struct scatterlist **sg, const struct extent *extent,
+			const struct limits *limits)
+{
+	unsigned long pfn = extent->pfn;
+	u32 left = extent->nr_pages, pages;
+
+	for (; left; left -= pages, pfn += pages) {
+		pages = entry_pages(pfn, left, limits);
+		**sg = (struct scatterlist) { };
+		sg_set_page((*sg)++, pfn_to_page(pfn), pages << PAGE_SHIFT, 0);
+	}
+}
+
+/* One entry an extent, where that needs no look at each. */
+static bool is_whole(const struct extents *mem, const struct limits *limits)
+{
+	return mem->longest <= limits->max_pages && !mem->straddles &&
+	       !(limits->boundary_pages & (EXTENT_BOUNDARY - 1));
+}
+
+/* A table of the extents that the device is given, which may be none. */
+static int build_own_table(struct fanout_mapping *mapping,
+			   const struct extents *mem,
+			   const struct limits *limits, enum given given)
+{
+	const struct extent *extent = mem->extent;
+	const struct extent *end = extent + mem->nr;
+	bool whole = given == GIVEN_ALL && is_whole(mem, limits);
+	struct scatterlist *sg;
+	u32 nr = 0;
+	int ret;
+
+	if (whole)
+		nr = mem->nr;
+	for (; !whole && extent < end; extent++)
+		if (is_given(mapping->dev, extent, given))
+			nr += count_entries(extent->pfn, extent->nr_pages,
+					    limits);
+	if (!nr)
+		return 0;
+	ret = alloc_table(&mapping->own, nr);
+	if (ret)
+		return ret;
+
+	sg = mapping->own.sgl;
+	for (extent = mem->extent; extent < end; extent++) {
+		if (whole) {
+			*sg = (struct scatterlist) { };
+			sg_set_page(sg++, pfn_to_page(extent->pfn),
+				    extent->nr_pages << PAGE_SHIFT, 0);
+		} else if (is_given(mapping->dev, extent, given)) {
+			add_entries(&sg, extent, limits);
+		}
+	}
+	sg_mark_end(sg - 1);
+	return 0;
+}
+
+static int map_own_table(struct fanout_mapping *mapping)
+{
+	int ret;
+
+	if (!mapping->own.sgl)
+		return 0;
+	ret = bindings_dma_map_sgtable(mapping->dev, &mapping->own,
+				       mapping->dir, MAP_ATTRS);
+	/* A device without a mask maps to nothing. */
+	if (!ret && !mapping->own.nents)
+		ret = -EINVAL;
+	if (ret)
+		free_own_table(mapping);
+	return ret;
+}
+
+static void unmap_own_table(struct fanout_mapping *mapping)
+{
+	if (!mapping->own.sgl)
+		return;
+	bindings_dma_unmap_sgtable(mapping->dev, &mapping->own, mapping->dir,
+				   MAP_ATTRS);
+	free_own_table(mapping);
+}
+
+/* Copies for each run of extents that the device is not given. */
+static int use_copies(struct fanout_mapping *mapping,
+		      const struct extents *mem, struct shadow *shadow,
+		      enum given given)
+{
+	const struct extent *extent = mem->extent;
+	const struct extent *end = extent + mem->nr;
+	u32 pgoff, nr_pages;
+	int ret;
+
+	while (extent < end) {
+		pgoff = extent->pgoff;
+		for (nr_pages = 0; extent < end &&
+		     !is_given(mapping->dev, extent, given); extent++)
+			nr_pages += extent->nr_pages;
+		if (!nr_pages) {
+			extent++;
+			continue;
+		}
+		ret = shadow_use(shadow, mapping->dev, mapping->dir, pgoff,
+				 nr_pages, &mapping->uses);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int map_memory(struct fanout_mapping *mapping,
+		      const struct extents *mem, struct shadow *shadow,
+		      const struct limits *limits)
+{
+	enum given given = what_is_given(mapping->dev, mem);
+	int ret;
+
+	ret = build_own_table(mapping, mem, limits, given);
+	if (ret)
+		return ret;
+	ret = map_own_table(mapping);
+	if (ret)
+		return ret;
+	if (mapping->own.sgl && device_is_bounced(mapping->dev, &mapping->own)) {
+		unmap_own_table(mapping);
+		given = GIVEN_NONE;
+	}
+	if (given == GIVEN_ALL)
+		return 0;
+	return use_copies(mapping, mem, shadow, given);
+}
+
+/* The importer's table. */
+
+static struct scatterlist *add_copy(struct scatterlist *sg,
+				    const struct copy_use *use,
+				    const struct limits *limits)
+{
+	struct page *page = shadow_page(use->copy);
+	u32 done, pages;
+
+	for (done = 0; done < use->copy->nr_pages; done += pages) {
+		dma_addr_t dma = use->dma + ((dma_addr_t)done << PAGE_SHIFT);
+
+		pages = entry_pages(dma >> PAGE_SHIFT,
+				    use->copy->nr_pages - done, limits);
+		*sg = (struct scatterlist) { };
+		sg_set_page(sg, page ? page + done : NULL, pages << PAGE_SHIFT,
+			    0);
+		sg_dma_address(sg) = dma;
+		sg_dma_len(sg) = pages << PAGE_SHIFT;
+		sg++;
+	}
+	return sg;
+}
+
+/*
+ * H8: complete, and new for each map. With copies beside own pages the device
+ * uses physical addresses, so that entries and segments of its own pages are
+ * the same.
+ */
+static int build_importer_table(struct fanout_mapping *mapping,
+				const struct limits *limits)
+{
+	struct sg_table *table = &mapping->importer;
+	const struct sg_table *own = &mapping->own;
+	const struct scatterlist *from = own->sgl;
+	const struct copy_use *use;
+	struct scatterlist *sg;
+	u32 nr = own->orig_nents, pgoff = 0, i;
+	int ret;
+
+	list_for_each_entry(use, &mapping->uses, of_mapping)
+		nr += count_entries(use->dma >> PAGE_SHIFT, use->copy->nr_pages,
+				    limits);
+	ret = alloc_table(table, nr);
+	if (ret)
+		return ret;
+	/* The importer may change its struct, too. */
+	mapping->importer_sgl = table->sgl;
+
+	sg = table->sgl;
+	list_for_each_entry(use, &mapping->uses, of_mapping) {
+		for (; pgoff < use->copy->pgoff; from++) {
+			pgoff += from->length >> PAGE_SHIFT;
+			*sg = *from;
+			sg_unmark_end(sg++);
+		}
+		sg = add_copy(sg, use, limits);
+		pgoff += use->copy->nr_pages;
+	}
+	memcpy(sg, from, array_size(own->orig_nents - (from - own->sgl),
+				    sizeof(*sg)));
+
+	/* Segments of its own pages that were merged away. */
+	table->nents = nr - (own->orig_nents - own->nents);
+	for (i = table->nents; i < nr; i++)
+		sg_dma_len(&table->sgl[i]) = 0;
+	sg_mark_end(&table->sgl[nr - 1]);
+	return 0;
+}
+
+static void find_kinds(struct fanout_mapping *mapping)
+{
+	if (mapping->own.sgl)
+		mapping->kinds[mapping->nr_kinds++] =
+			device_snoops(mapping->dev) ? SYNC_COHERENT :
+						      SYNC_NONCOHERENT;
+	if (!list_empty(&mapping->uses))
+		mapping->kinds[mapping->nr_kinds++] = SYNC_COPY;
+}
+
+/**
+ * mapping_create() - map a buffer's memory for a device
+ * @attachment: for whose device
+ * @dir: the direction that was asked for
+ * @mem: the memory
+ * @shadow: the buffer's copies
+ *
+ * Context: process context, under the reservation lock; may sleep.
+ * Return: the mapping, whose copies hold nothing yet, or -EINVAL for a device
+ * whose limits allow no page, or without a DMA mask; what dma_map_sgtable() and
+ * shadow_use() return; -ENOMEM.
+ */
+struct fanout_mapping *mapping_create(struct dma_buf_attachment *attachment,
+				      enum dma_data_direction dir,
+				      const struct extents *mem,
+				      struct shadow *shadow)
+{
+	struct fanout_mapping *mapping;
+	struct limits limits;
+	int ret;
+
+	ret = find_limits(attachment->dev, &limits);
+	if (ret)
+		return ERR_PTR(ret);
+	mapping = kzalloc(sizeof(*mapping), GFP_KERNEL);
+	if (!mapping)
+		return ERR_PTR(-ENOMEM);
+
+	INIT_LIST_HEAD(&mapping->uses);
+	mapping->attachment = attachment;
+	mapping->dev = attachment->dev;
+	mapping->requested = dir;
+	/* H5: never the other way round, a reader's copy is not data. */
+	mapping->dir = dir == DMA_TO_DEVICE ? dir : DMA_BIDIRECTIONAL;
+
+	ret = map_memory(mapping, mem, shadow, &limits);
+	if (!ret)
+		ret = build_importer_table(mapping, &limits);
+	if (ret) {
+		mapping_destroy(mapping, shadow);
+		return ERR_PTR(ret);
+	}
+	find_kinds(mapping);
+	return mapping;
+}
+
+/**
+ * mapping_destroy() - unmap, and free the mapping
+ * @mapping: the mapping
+ * @shadow: the buffer's copies
+ *
+ * Context: process context, under the reservation lock; may sleep.
+ */
+void mapping_destroy(struct fanout_mapping *mapping, struct shadow *shadow)
+{
+	shadow_drop(shadow, &mapping->uses);
+	unmap_own_table(mapping);
+	kvfree(mapping->importer_sgl);
+	kfree(mapping);
+}
+
+/**
+ * mapping_sync() - sync the buffer's own pages for a mapping
+ * @mapping: the mapping, which has some
+ * @for_cpu: for_cpu or for_device
+ *
+ * Context: process context, under the reservation lock.
+ */
+void mapping_sync(struct fanout_mapping *mapping, bool for_cpu)
+{
+	if (for_cpu)
+		bindings_dma_sync_sgtable_for_cpu(mapping->dev, &mapping->own,
+						  mapping->dir);
+	else
+		bindings_dma_sync_sgtable_for_device(mapping->dev,
+						     &mapping->own,
+						     mapping->dir);
+}
+
+/**
+ * mapping_flush() - clean and invalidate the buffer's own pages for a mapping
+ * @mapping: the mapping, which has some
+ * @whole: all of them at once
+ *
+ * In pieces, since nobody keeps stores through the memfd's own mappings or the
+ * kernel's from coming between the two.
+ *
+ * Context: process context, under the reservation lock.
+ */
+void mapping_flush(struct fanout_mapping *mapping, bool whole)
+{
+	struct device *dev = mapping->dev;
+	struct scatterlist *sg;
+	u32 done, size;
+	int i;
+
+	if (whole) {
+		mapping_sync(mapping, false);
+		mapping_sync(mapping, true);
+		return;
+	}
+	for_each_sgtable_dma_sg(&mapping->own, sg, i) {
+		for (done = 0; done < sg_dma_len(sg); done += size) {
+			dma_addr_t dma = sg_dma_address(sg) + done;
+
+			size = min_t(u32, sg_dma_len(sg) - done, FLUSH_BYTES);
+			bindings_dma_sync_single_for_device(dev, dma, size,
+							    mapping->dir);
+			bindings_dma_sync_single_for_cpu(dev, dma, size,
+							 mapping->dir);
+		}
+	}
+}
