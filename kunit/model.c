@@ -2,25 +2,47 @@
 /*
  * The model that judges the sync plan.
  *
- * A buffer is one page of two halves, each far larger than a cache line. For
- * each half there is a version in memory, a line of the CPU's cache that is
- * absent, clean or dirty, and for each bounced device a slot, with a line of
- * its own where the device does not snoop. The halves do not influence each
- * other, so that one is enough unless a device has two faces (H18).
+ * A buffer is one line of the CPU's cache with two bytes in it, or two lines of
+ * one byte where a device has two faces (H18). There is what memory holds, what
+ * the CPU's line holds, and for each copy its memory, its twin, and where its
+ * device does not snoop a line of its own. Every move of everybody is tried in
+ * every state: calls come balanced or not and in any order, devices write and
+ * the CPU stores at any moment, an event is carried out in micro-steps, and
+ * between any two of these all others go on: stores, device writes, deaths, and
+ * the adversary, who writes a dirty line back, drops it, or reads one in.
  *
- * Every move of everybody is tried in every state: devices write, tasks begin
- * and end accesses, load and store, mappings come and go; a plan is carried out
- * in micro-steps (one cache operation, one copy), and between any two of them
- * the adversary may write a dirty line back, drop it, or read a line in, other
- * tasks may store, and during map and unmap other devices may write.
+ * A history has a few writes and any number of other moves, so there are
+ * finitely many states. A value is the number of its write.
  *
- * Versions are numbers in the order of writing. Only two things are ever asked
- * of one: is it the newest, and is it at least what a reader is owed. So after
- * each move versions are renamed: one that is not itself newest or owed becomes
- * the last such one before it. That keeps the number of states finite and
- * forgets nothing, so histories need no bound.
+ * The contract. A view is the CPU or a mapped device. Each has been promised a
+ * set of writes, and a write knows what its writer had been promised:
+ * - START promises the CPU all that devices had written when it was called.
+ * - END promises every device all that the CPU had stored or been promised when
+ *   it was called; an END for reading not the stores that no END has promised
+ *   yet, unless a write access is open.
+ * - Map, and unmap of a writer, promise everybody everything.
+ * What a view reads is wrong if it was promised a write of that byte that knew
+ * what it reads: it is older. Of two writes that do not know each other either
+ * may be read, but when a START and an END have passed, or a map or unmap, with
+ * no write since, all views agree.
  *
- * The contract that histories obey, and what must hold, is in docs/hazards.md.
+ * The excuses; an excused write may be lost, and all views agree all the same:
+ * - Lines. Two writes to different bytes of one line that do not know each
+ *   other, if one of the writers does not snoop and they do not use the same
+ *   memory: the line that is written back takes the neighbours along. One of
+ *   them is kept.
+ * - Loose stores. What the CPU stores while no process that lives has a write
+ *   access open, and a noncoherent writer is mapped, until an END that comes
+ *   later has finished: if it is dropped by the invalidate of a START, a map or
+ *   an unmap.
+ * - H14 race. What a coherent device writes into a cache between the clean and
+ *   the invalidate of one event.
+ *
+ * Who calls is folded: what an END does depends on whether its own process has
+ * a write access open and whether another has, which are tried for any number
+ * of processes by three numbers: a living process has one open or not, a dead
+ * one is still counted or not, the kernel has a mapping or not. An END is its
+ * own or a stranger's; the END of one of two accesses is a stranger's.
  */
 #include "model.h"
 
@@ -51,15 +73,11 @@ const struct model_arch model_archs[] = {
 		.supported = true,
 	}, {
 		.name = "mips",
-		/*
-		 * also arm v4 and v5, sh, hexagon, m68k (68040, ColdFire);
-		 * none of them selects SWIOTLB unless all devices snoop
-		 */
+		/* also arm v4 and v5, sh, hexagon, m68k (68040, ColdFire) */
 		.files = "arch/mips/mm/dma-noncoherent.c, no post-DMA flush",
 		.for_device = { OP_FLUSH, OP_CLEAN, OP_INVALIDATE },
 		.for_cpu = { OP_NONE, OP_NONE, OP_NONE },
 		.supported = true,
-		.no_slots = true,
 	}, {
 		.name = "arc",
 		/* also mips with post-DMA flush */
@@ -119,7 +137,6 @@ const struct model_arch model_archs[] = {
 		.for_device = { OP_FLUSH, OP_CLEAN, OP_INVALIDATE },
 		.for_cpu = { OP_NONE, OP_NONE, OP_NONE },
 		.speculates = true,
-		.no_slots = true,
 	}, {
 		.name = "openrisc",
 		.files = "arch/openrisc/kernel/dma.c",
@@ -141,51 +158,42 @@ const struct model_arch model_archs[] = {
 
 const unsigned int model_nr_archs = ARRAY_SIZE(model_archs);
 
-#define DIRECT(part, coherent)	{ part, coherent, false }
-#define SLOT(part, coherent)	{ part, coherent, true }
+#define OWN(part, snoops)	{ part, snoops, false }
+#define COPY(part, snoops)	{ part, snoops, true }
 
 const struct model_kind model_kinds[] = {
-	{ "coherent", 1, { SYNC_COHERENT },
-	  { DIRECT(0, true), DIRECT(0, true) } },
+	{ "coherent", 1, { SYNC_COHERENT }, { OWN(0, true), OWN(0, true) } },
 	{ "noncoherent", 1, { SYNC_NONCOHERENT },
-	  { DIRECT(0, false), DIRECT(0, false) } },
-	{ "bounced", 1, { SYNC_BOUNCED },
-	  { SLOT(0, true), SLOT(0, true) } },
-	{ "bounced noncoherent", 1, { SYNC_BOUNCED },
-	  { SLOT(0, false), SLOT(0, false) } },
-	{ "opaque (noncoherent)", 1, { SYNC_OPAQUE },
-	  { DIRECT(0, false), DIRECT(0, false) } },
-	{ "opaque (bounced)", 1, { SYNC_OPAQUE },
-	  { SLOT(0, true), SLOT(0, true) } },
-	{ "opaque (bounced noncoherent)", 1, { SYNC_OPAQUE },
-	  { SLOT(0, false), SLOT(0, false) } },
-	{ "opaque (coherent)", 1, { SYNC_OPAQUE },
-	  { DIRECT(0, true), DIRECT(0, true) } },
-	{ "coherent, partly bounced", 2, { SYNC_COHERENT, SYNC_BOUNCED },
-	  { DIRECT(0, true), SLOT(1, true) } },
-	{ "partly bounced, coherent", 2, { SYNC_COHERENT, SYNC_BOUNCED },
-	  { SLOT(1, true), DIRECT(0, true) } },
-	{ "noncoherent, partly bounced", 2, { SYNC_NONCOHERENT, SYNC_BOUNCED },
-	  { DIRECT(0, false), SLOT(1, false) } },
-	{ "partly bounced, noncoherent", 2, { SYNC_NONCOHERENT, SYNC_BOUNCED },
-	  { SLOT(1, false), DIRECT(0, false) } },
+	  { OWN(0, false), OWN(0, false) } },
+	{ "copy", 1, { SYNC_COPY }, { COPY(0, true), COPY(0, true) } },
+	{ "copy, does not snoop", 1, { SYNC_COPY },
+	  { COPY(0, false), COPY(0, false) } },
+	{ "coherent, partly copy", 2, { SYNC_COHERENT, SYNC_COPY },
+	  { OWN(0, true), COPY(1, true) } },
+	{ "partly copy, coherent", 2, { SYNC_COHERENT, SYNC_COPY },
+	  { COPY(1, true), OWN(0, true) } },
+	{ "noncoherent, partly copy", 2, { SYNC_NONCOHERENT, SYNC_COPY },
+	  { OWN(0, false), COPY(1, false) } },
+	{ "partly copy, noncoherent", 2, { SYNC_NONCOHERENT, SYNC_COPY },
+	  { COPY(1, false), OWN(0, false) } },
 };
 
 const unsigned int model_nr_kinds = ARRAY_SIZE(model_kinds);
 
-/* Control flow of plans: the peers, and the steps of the event under way. */
+/* What a mix is. */
+
+/* A copy is a swiotlb slot: syncs copy it whole, and there is no merge. */
+static bool has_slots(const struct model_config *config)
+{
+	return config->plan == PLAN_STOCK ||
+	       config->plan == PLAN_ACCESS_DIRECTION ||
+	       config->plan == PLAN_FIRST_STAGE;
+}
 
 static bool widens(const struct model_config *config)
 {
 	return config->plan != PLAN_NO_H5 && config->plan != PLAN_STOCK &&
 	       config->plan != PLAN_ACCESS_DIRECTION;
-}
-
-static bool refuses(const struct model_config *config)
-{
-	return config->plan != PLAN_NO_H11 && config->plan != PLAN_STOCK &&
-	       config->plan != PLAN_ACCESS_DIRECTION &&
-	       !(config->flags & MODEL_ALLOW_CONFLICT);
 }
 
 static enum dma_data_direction mapped_dir(const struct model_config *config,
@@ -205,9 +213,9 @@ static const struct model_kind *kind_of(const struct model_config *config,
 }
 
 static const struct model_face *face_of(const struct model_config *config,
-					unsigned int device, unsigned int half)
+					unsigned int device, unsigned int line)
 {
-	return &kind_of(config, device)->face[half];
+	return &kind_of(config, device)->face[line];
 }
 
 static bool writes(const struct model_config *config, unsigned int device)
@@ -220,16 +228,101 @@ static bool reads(const struct model_config *config, unsigned int device)
 	return config->device[device].dir != DMA_FROM_DEVICE;
 }
 
-static bool is_bounced_writer(const struct sync_peer *peer)
+static bool is_mapped(const struct model_state *state, unsigned int device)
 {
-	return peer->kind > SYNC_NONCOHERENT && peer->dir != DMA_TO_DEVICE;
+	return state->mapped >> device & 1;
 }
 
+static bool is_change(const struct model_state *state)
+{
+	return state->event == EVENT_MAP || state->event == EVENT_UNMAP;
+}
+
+/* Mapped, and not just being mapped or unmapped. */
+static bool may_run(const struct model_state *state, unsigned int device)
+{
+	return is_mapped(state, device) &&
+	       !(is_change(state) && state->actor == device);
+}
+
+/* The first device of the mix that uses the same copy. */
+static unsigned int copy_of(const struct model_config *config,
+			    unsigned int device, unsigned int line)
+{
+	const struct model_face *face = face_of(config, device, line);
+	unsigned int i;
+
+	for (i = 0; config->shared && i < device; i++)
+		if (face_of(config, i, line)->copies &&
+		    face_of(config, i, line)->snoops == face->snoops)
+			return i;
+	return device;
+}
+
+static bool copy_is_used(const struct model_config *config,
+			 const struct model_state *state, unsigned int copy,
+			 unsigned int line, bool by_writers)
+{
+	unsigned int i;
+
+	for (i = copy; i < config->nr_devices; i++)
+		if (is_mapped(state, i) && face_of(config, i, line)->copies &&
+		    copy_of(config, i, line) == copy &&
+		    (!by_writers || writes(config, i)))
+			return true;
+	return false;
+}
+
+/* Whether anybody can tell what the CPU's line of the page holds. */
+static bool page_has_line(const struct model_config *config, unsigned int line)
+{
+	unsigned int i;
+
+	if (config->arch->all_snoop)
+		return false;
+	if (config->plan == PLAN_STOCK)
+		return true;
+	for (i = 0; i < config->nr_devices; i++)
+		if (!face_of(config, i, line)->snoops &&
+		    !face_of(config, i, line)->copies)
+			return true;
+	return false;
+}
+
+static unsigned int line_of(const struct model_config *config,
+			    unsigned int place)
+{
+	return place / config->bytes;
+}
+
+static u8 mask_of(u8 value)
+{
+	return value > MODEL_INITIAL ? 1 << (value - MODEL_INITIAL - 1) : 0;
+}
+
+static unsigned int last_write(const struct model_state *state)
+{
+	return MODEL_INITIAL + state->nr_writes;
+}
+
+static u8 excused(const struct model_state *state)
+{
+	return state->conflicts | state->dropped;
+}
+
+/* All writes up to and with @value. */
+static u8 up_to(unsigned int value)
+{
+	return (1 << (value - MODEL_INITIAL)) - 1;
+}
+
+/* Plans. */
+
 static void add(struct model_step *steps, unsigned int *len, unsigned int peer,
-		enum sync_phase phase, unsigned int dir)
+		enum sync_op op, unsigned int dir)
 {
 	steps[*len].peer = peer;
-	steps[*len].phase = phase;
+	steps[*len].op = op;
 	steps[*len].dir = dir;
 	(*len)++;
 }
@@ -237,72 +330,77 @@ static void add(struct model_step *steps, unsigned int *len, unsigned int peer,
 /* A sync of the exporter's own mapping of the pages, as stock udmabuf does. */
 #define LOOP_BACK	0xff
 
-static unsigned int plan_stock(const struct sync_peer *peers, unsigned int nr,
-			       const struct sync_access *access,
-			       struct model_step *steps)
-{
-	unsigned int len = 0, i;
+struct event_plan {
+	struct sync_peer peer[MODEL_PEERS];
+	u8 device[MODEL_PEERS];
+	u8 part[MODEL_PEERS];
+	unsigned int nr;
+	struct model_step step[MODEL_STEPS];
+	unsigned int len;
+};
 
-	switch (access->event) {
-	case SYNC_BEGIN:
-		add(steps, &len, LOOP_BACK, SYNC_FOR_CPU, access->dir);
-		break;
-	case SYNC_END:
-		add(steps, &len, LOOP_BACK, SYNC_FOR_DEVICE, access->dir);
-		break;
-	case SYNC_MAP:
-		for (i = 0; i < nr; i++)
-			if (peers[i].mapping == access->mapping)
-				add(steps, &len, i, SYNC_FOR_DEVICE,
-				    peers[i].dir);
-		break;
-	case SYNC_UNMAP:
-		/* cache_sgt_mapping: nothing is unmapped before detach */
-		break;
-	}
-	return len;
+static bool is_writer(const struct sync_peer *peer)
+{
+	return peer->dir != DMA_TO_DEVICE;
 }
 
-static unsigned int plan_access_direction(const struct sync_peer *peers,
-					  unsigned int nr,
-					  const struct sync_access *access,
-					  struct model_step *steps)
+static bool has_peer(const struct sync_peer *peers, unsigned int nr,
+		     unsigned int kinds, bool writers)
 {
-	unsigned int len = 0, i;
+	unsigned int i;
 
-	for (i = 0; i < nr; i++) {
-		bool self = peers[i].mapping == access->mapping;
-
-		switch (access->event) {
-		case SYNC_BEGIN:
-			add(steps, &len, i, SYNC_FOR_CPU, access->dir);
-			break;
-		case SYNC_END:
-			add(steps, &len, i, SYNC_FOR_DEVICE, access->dir);
-			break;
-		case SYNC_MAP:
-			if (self)
-				add(steps, &len, i, SYNC_FOR_DEVICE,
-				    peers[i].dir);
-			break;
-		case SYNC_UNMAP:
-			if (self)
-				add(steps, &len, i, SYNC_FOR_CPU, peers[i].dir);
-			break;
-		}
-	}
-	return len;
+	for (i = 0; i < nr; i++)
+		if (kinds >> peers[i].kind & 1 &&
+		    (!writers || is_writer(&peers[i])))
+			return true;
+	return false;
 }
 
-static unsigned int plan_no_h13(const struct sync_peer *peers, unsigned int nr,
-				const struct sync_access *access,
-				struct model_step *steps)
+/* Readers, writers or both of one kind, each for itself. */
+static void add_each(const struct sync_peer *peers, unsigned int nr,
+		     enum sync_kind kind, bool readers, bool writers,
+		     enum sync_op op, struct model_step *steps,
+		     unsigned int *len)
 {
-	unsigned int len = 0, i;
+	unsigned int i;
 
-	for (i = 0; i < nr && access->event == SYNC_MAP; i++)
-		if (peers[i].mapping == access->mapping)
-			add(steps, &len, i, SYNC_FOR_DEVICE, peers[i].dir);
+	for (i = 0; i < nr; i++)
+		if (peers[i].kind == kind &&
+		    (is_writer(&peers[i]) ? writers : readers))
+			add(steps, len, i, op, peers[i].dir);
+}
+
+/*
+ * The first stage, in short: slots are copied whole, a begin in an open write
+ * access does nothing, an end that nobody began counts as one for reading, and
+ * map and unmap never refresh a writer's slot.
+ */
+static unsigned int plan_first_stage(const struct sync_peer *peers,
+				     unsigned int nr,
+				     const struct sync_access *access,
+				     struct model_step *steps)
+{
+	const unsigned int all = BIT(SYNC_COHERENT) | BIT(SYNC_NONCOHERENT) |
+				 BIT(SYNC_COPY);
+	bool slots = access->event == SYNC_END && access->write;
+	unsigned int len = 0;
+
+	if (access->event != SYNC_END && !access->write_open) {
+		if (has_peer(peers, nr, BIT(SYNC_COHERENT), true))
+			add_each(peers, nr, SYNC_NONCOHERENT, false, true,
+				 SYNC_FOR_DEVICE, steps, &len);
+		add_each(peers, nr, SYNC_NONCOHERENT, false, true, SYNC_FOR_CPU,
+			 steps, &len);
+		add_each(peers, nr, SYNC_COPY, false, true, SYNC_FOR_CPU,
+			 steps, &len);
+	}
+	if (access->event == SYNC_BEGIN ||
+	    (!slots && !has_peer(peers, nr, all, true)))
+		return len;
+	add_each(peers, nr, SYNC_NONCOHERENT, true, true, SYNC_FOR_DEVICE,
+		 steps, &len);
+	add_each(peers, nr, SYNC_COPY, true, slots, SYNC_FOR_DEVICE, steps,
+		 &len);
 	return len;
 }
 
@@ -310,52 +408,16 @@ static unsigned int plan_driver(const struct sync_peer *peers, unsigned int nr,
 				const struct sync_access *access,
 				struct model_step *steps)
 {
-	struct sync_step planned[MODEL_STEPS];
+	struct sync_step planned[SYNC_PLAN_MAX(MODEL_PEERS)];
 	unsigned int len, i;
 
 	len = sync_plan(peers, nr, access, planned);
 	for (i = 0; i < len; i++) {
 		steps[i].peer = planned[i].peer;
-		steps[i].phase = planned[i].phase;
+		steps[i].op = planned[i].op;
 		steps[i].dir = peers[planned[i].peer].dir;
 	}
 	return len;
-}
-
-static unsigned int keep_mapping(const struct sync_peer *peers,
-				 struct model_step *steps, unsigned int len,
-				 unsigned int mapping)
-{
-	unsigned int kept = 0, i;
-
-	for (i = 0; i < len; i++)
-		if (peers[steps[i].peer].mapping == mapping)
-			steps[kept++] = steps[i];
-	return kept;
-}
-
-static unsigned int drop_phase(struct model_step *steps, unsigned int len,
-			       enum sync_phase phase,
-			       const struct sync_peer *peers,
-			       bool before_for_cpu)
-{
-	unsigned int kept = 0, i, j;
-
-	for (i = 0; i < len; i++) {
-		bool drop = steps[i].phase == phase;
-
-		/* Only what comes before an invalidate of the same kind. */
-		for (j = i + 1; drop && before_for_cpu && j < len; j++)
-			if (steps[j].phase == SYNC_FOR_CPU &&
-			    peers[steps[j].peer].kind ==
-			    peers[steps[i].peer].kind)
-				break;
-		if (before_for_cpu && j == len)
-			drop = false;
-		if (!drop)
-			steps[kept++] = steps[i];
-	}
-	return kept;
 }
 
 static void reverse(struct model_step *steps, unsigned int len)
@@ -370,43 +432,57 @@ static void reverse(struct model_step *steps, unsigned int len)
 	}
 }
 
-/* for_cpu of bounced and opaque peers before the others, else in order. */
-static void copies_first(const struct sync_peer *peers,
-			 struct model_step *steps, unsigned int len)
+static unsigned int drop(struct model_step *steps, unsigned int len,
+			 enum sync_op op)
+{
+	unsigned int kept = 0, i;
+
+	for (i = 0; i < len; i++)
+		if (steps[i].op != op)
+			steps[kept++] = steps[i];
+	return kept;
+}
+
+/* Of cleans, only those that come before an invalidate. */
+static unsigned int drop_first_cleans(struct model_step *steps,
+				      unsigned int len)
+{
+	unsigned int kept = 0, i, last = 0;
+
+	for (i = 0; i < len; i++)
+		if (steps[i].op == SYNC_FOR_CPU)
+			last = i;
+	for (i = 0; i < len; i++)
+		if (steps[i].op != SYNC_FOR_DEVICE || i >= last)
+			steps[kept++] = steps[i];
+	return kept;
+}
+
+static void move_fetch_to_the_front(struct model_step *steps, unsigned int len)
 {
 	unsigned int i, j;
 
-	for (i = 1; i < len; i++)
-		for (j = i; j > 0; j--) {
-			struct model_step step = steps[j];
+	for (i = 0; i < len; i++)
+		if (steps[i].op == SYNC_FETCH)
+			for (j = i; j; j--) {
+				struct model_step step = steps[j];
 
-			if (peers[step.peer].kind <= SYNC_NONCOHERENT ||
-			    peers[steps[j - 1].peer].kind > SYNC_NONCOHERENT)
-				break;
-			steps[j] = steps[j - 1];
-			steps[j - 1] = step;
-		}
+				steps[j] = steps[j - 1];
+				steps[j - 1] = step;
+			}
 }
 
-/* No copies back, and a clean before every invalidate. */
-static unsigned int clean_instead_of_copying(const struct sync_peer *peers,
-					     struct model_step *steps,
-					     unsigned int len)
+static void move_push_to_the_end(struct model_step *steps, unsigned int len)
 {
-	unsigned int kept = 0, i, j;
+	unsigned int i;
 
-	for (i = 0; i < len; i++)
-		if (steps[i].phase == SYNC_FOR_DEVICE ||
-		    peers[steps[i].peer].kind <= SYNC_NONCOHERENT)
-			steps[kept++] = steps[i];
-	for (i = 0; i < kept; i++) {
-		if (steps[i].phase == SYNC_FOR_DEVICE)
-			continue;
-		for (j = kept++; j > i; j--)
-			steps[j] = steps[j - 1];
-		steps[i++].phase = SYNC_FOR_DEVICE;
-	}
-	return kept;
+	for (i = 0; i + 1 < len; i++)
+		if (steps[i].op == SYNC_PUSH) {
+			struct model_step step = steps[i];
+
+			steps[i] = steps[i + 1];
+			steps[i + 1] = step;
+		}
 }
 
 static void choose_reader(const struct sync_peer *peers, unsigned int nr,
@@ -425,103 +501,77 @@ static void choose_reader(const struct sync_peer *peers, unsigned int nr,
 		}
 }
 
-/**
- * model_plan_steps() - the steps that a plan takes for an event
- * @config: which plan
- * @peers: as for sync_plan()
- * @nr: how many
- * @access: the event
- * @steps: room for MODEL_STEPS
- *
- * Return: the number of steps.
- */
-unsigned int model_plan_steps(const struct model_config *config,
-			      const struct sync_peer *peers, unsigned int nr,
-			      const struct sync_access *access,
-			      struct model_step *steps)
+static void swap_phases(struct model_step *steps, unsigned int len)
 {
-	bool begin = access->event == SYNC_BEGIN;
-	bool end = access->event == SYNC_END;
+	static const u8 other[] = {
+		[SYNC_FOR_CPU] = SYNC_FOR_DEVICE,
+		[SYNC_FOR_DEVICE] = SYNC_FOR_CPU,
+		[SYNC_FLUSH] = SYNC_FLUSH,
+		[SYNC_FETCH] = SYNC_PUSH,
+		[SYNC_PUSH] = SYNC_FETCH,
+		[SYNC_CLEAN_FETCHED] = SYNC_FOR_CPU,
+	};
+	unsigned int i;
+
+	for (i = 0; i < len; i++)
+		steps[i].op = other[steps[i].op];
+}
+
+/* The steps of a plan that needs to know no more than the driver's. */
+static unsigned int plan_steps(const struct model_config *config,
+			       const struct sync_peer *peers, unsigned int nr,
+			       const struct sync_access *access,
+			       struct model_step *steps)
+{
 	struct sync_access changed = *access;
 	struct sync_peer whole[MODEL_PEERS];
 	unsigned int len, i;
 
-	if (config->plan == PLAN_STOCK)
-		return plan_stock(peers, nr, access, steps);
-	if (config->plan == PLAN_ACCESS_DIRECTION)
-		return plan_access_direction(peers, nr, access, steps);
-	if (config->plan == PLAN_NO_H13 && !begin && !end)
-		return plan_no_h13(peers, nr, access, steps);
+	if (config->plan == PLAN_FIRST_STAGE)
+		return plan_first_stage(peers, nr, access, steps);
 
-	if (config->plan == PLAN_NO_H15 || config->plan == PLAN_H15_CLEAN)
-		changed.write_open = false;
-
-	if (config->plan == PLAN_NO_H18) {
+	switch (config->plan) {
+	case PLAN_NO_H15:
+		changed.write_open &= access->event == SYNC_END;
+		break;
+	case PLAN_NOT_LAZY:
+		changed.lazy_for_cpu = false;
+		break;
+	case PLAN_NO_H18:
 		for (i = 0; i < nr; i++) {
 			whole[i] = peers[i];
 			whole[i].partial = false;
 		}
-		return plan_driver(whole, nr, access, steps);
+		peers = whole;
+		break;
+	default:
+		break;
 	}
 
 	len = plan_driver(peers, nr, &changed, steps);
 
 	switch (config->plan) {
-	case PLAN_FIRST_PEER:
-		if ((begin || end) && nr)
-			len = keep_mapping(peers, steps, len,
-					   peers[0].mapping);
-		break;
-	case PLAN_LAST_PEER:
-		if ((begin || end) && nr)
-			len = keep_mapping(peers, steps, len,
-					   peers[nr - 1].mapping);
-		break;
 	case PLAN_SWAPPED:
-		for (i = 0; i < len; i++)
-			steps[i].phase = steps[i].phase == SYNC_FOR_CPU ?
-					 SYNC_FOR_DEVICE : SYNC_FOR_CPU;
+		swap_phases(steps, len);
 		break;
 	case PLAN_REVERSED:
 		reverse(steps, len);
 		break;
-	case PLAN_NO_H2:
-		for (i = 0; begin && i < nr; i++)
-			if (peers[i].dir == DMA_TO_DEVICE &&
-			    peers[i].kind > SYNC_NONCOHERENT)
-				add(steps, &len, i, SYNC_FOR_CPU,
-				    DMA_BIDIRECTIONAL);
-		break;
-	case PLAN_NO_H3:
-		if (begin && access->dir == DMA_TO_DEVICE)
-			len = 0;
-		break;
 	case PLAN_NO_H4:
-		if (begin)
-			copies_first(peers, steps, len);
+		move_fetch_to_the_front(steps, len);
 		break;
-	case PLAN_NO_H6:
-		if (end && access->dir == DMA_FROM_DEVICE)
-			len = 0;
+	case PLAN_NO_H4_CLEAN:
+		len = drop(steps, len, SYNC_CLEAN_FETCHED);
+		break;
+	case PLAN_NO_H15_ORDER:
+		move_push_to_the_end(steps, len);
 		break;
 	case PLAN_NO_H9:
 		choose_reader(peers, nr, steps, len);
 		break;
-	case PLAN_NO_H13_SLOT:
-		for (i = 0; !begin && !end && i < nr; i++)
-			if (is_bounced_writer(&peers[i]) &&
-			    peers[i].mapping != access->mapping)
-				add(steps, &len, i, SYNC_FOR_DEVICE,
-				    peers[i].dir);
-		break;
 	case PLAN_NO_H14:
-		if (!access->write_open && !end)
-			len = drop_phase(steps, len, SYNC_FOR_DEVICE, peers,
-					 true);
-		break;
-	case PLAN_H15_CLEAN:
-		if (access->write_open && !end)
-			len = clean_instead_of_copying(peers, steps, len);
+		if (access->event == SYNC_BEGIN && !access->lazy_for_cpu)
+			len = drop_first_cleans(steps, len);
 		break;
 	default:
 		break;
@@ -534,86 +584,130 @@ unsigned int model_plan_steps(const struct model_config *config,
 
 /* The DMA layer. */
 
-static void maintain(enum model_op op, u8 *memory, u8 *line, u8 *cached)
+static u8 written_to(const struct model_config *config,
+		     const struct model_state *state, unsigned int line)
 {
-	if (op == OP_NONE || *line == LINE_ABSENT)
+	unsigned int i;
+	u8 mask = 0;
+
+	for (i = MODEL_INITIAL + 1; i <= last_write(state); i++)
+		if (line_of(config, state->write[i].place) == line)
+			mask |= mask_of(i);
+	return mask;
+}
+
+static void maintain(enum model_op op, struct model_memory *memory,
+		     unsigned int bytes)
+{
+	unsigned int i;
+
+	if (op == OP_NONE || memory->line == LINE_ABSENT)
 		return;
-	if (op != OP_INVALIDATE && *line == LINE_DIRTY) {
-		*memory = *cached;
-		*line = LINE_CLEAN;
+	if (op != OP_INVALIDATE && memory->line == LINE_DIRTY) {
+		for (i = 0; i < bytes; i++)
+			memory->byte[i] = memory->cached[i];
+		memory->line = LINE_CLEAN;
 	}
 	if (op != OP_CLEAN) {
-		*line = LINE_ABSENT;
-		*cached = 0;
+		memory->line = LINE_ABSENT;
+		for (i = 0; i < bytes; i++)
+			memory->cached[i] = 0;
 	}
 }
 
-static u8 load(u8 memory, u8 *line, u8 *cached)
+/* What is read through the cache, without a trace in it. */
+static u8 peek(const struct model_memory *memory, unsigned int byte)
 {
-	if (*line == LINE_ABSENT) {
-		*line = LINE_CLEAN;
-		*cached = memory;
-	}
-	return *cached;
+	return memory->line == LINE_ABSENT ? memory->byte[byte] :
+					     memory->cached[byte];
 }
 
-static void store(const struct model_config *config, u8 version, u8 *memory,
-		  u8 *line, u8 *cached)
+static void read_in(struct model_memory *memory, unsigned int bytes)
 {
-	*cached = version;
-	*line = LINE_DIRTY;
-	if (config->arch->write_through) {
-		*memory = version;
-		*line = LINE_CLEAN;
-	}
-}
+	unsigned int i;
 
-/* kernel/dma/swiotlb.c, swiotlb_bounce(): memcpy() through the caches. */
-static void copy_to_slot(const struct model_config *config,
-			 struct model_cell *cell, unsigned int device,
-			 const struct model_face *face)
-{
-	u8 version = load(cell->memory, &cell->line, &cell->cached);
-
-	/* Nothing but caches that are snooped between CPU and device. */
-	if (face->coherent)
-		cell->slot[device] = version;
-	else
-		store(config, version, &cell->slot[device],
-		      &cell->slot_line[device], &cell->slot_cached[device]);
-}
-
-static void copy_from_slot(const struct model_config *config,
-			   struct model_cell *cell, unsigned int device,
-			   const struct model_face *face)
-{
-	u8 version = cell->slot[device];
-
-	if (!face->coherent)
-		version = load(version, &cell->slot_line[device],
-			       &cell->slot_cached[device]);
-	store(config, version, &cell->memory, &cell->line, &cell->cached);
-}
-
-/* arch_sync_dma_for_device() and _for_cpu(), on the slot's lines if bounced. */
-static void arch_sync(const struct model_config *config,
-		      struct model_cell *cell, unsigned int device,
-		      const struct model_face *face, enum sync_phase phase,
-		      enum dma_data_direction dir)
-{
-	const u8 *ops = phase == SYNC_FOR_CPU ? config->arch->for_cpu :
-						config->arch->for_device;
-
-	if (face->coherent)
+	if (memory->line != LINE_ABSENT)
 		return;
-	if (face->bounced)
-		maintain(ops[dir], &cell->slot[device],
-			 &cell->slot_line[device], &cell->slot_cached[device]);
-	else
-		maintain(ops[dir], &cell->memory, &cell->line, &cell->cached);
+	memory->line = LINE_CLEAN;
+	for (i = 0; i < bytes; i++)
+		memory->cached[i] = memory->byte[i];
 }
 
-static const struct model_face loop_back_face = DIRECT(0, false);
+static void write_in(const struct model_config *config,
+		     struct model_memory *memory, unsigned int byte, u8 value)
+{
+	read_in(memory, config->bytes);
+	memory->cached[byte] = value;
+	if (config->arch->write_through)
+		memory->byte[byte] = value;
+	else
+		memory->line = LINE_DIRTY;
+}
+
+static u8 load_page(const struct model_config *config,
+		    struct model_state *state, unsigned int line,
+		    unsigned int byte)
+{
+	if (page_has_line(config, line))
+		read_in(&state->page[line], config->bytes);
+	return peek(&state->page[line], byte);
+}
+
+static void store_page(const struct model_config *config,
+		       struct model_state *state, unsigned int line,
+		       unsigned int byte, u8 value)
+{
+	if (page_has_line(config, line))
+		write_in(config, &state->page[line], byte, value);
+	else
+		state->page[line].byte[byte] = value;
+}
+
+/* Nothing but caches that are snooped between CPU and a device that snoops. */
+static u8 load_copy(const struct model_config *config,
+		    struct model_state *state, unsigned int copy,
+		    unsigned int line, unsigned int byte)
+{
+	struct model_memory *memory = &state->copy[line][copy];
+
+	if (!face_of(config, copy, line)->snoops)
+		read_in(memory, config->bytes);
+	return peek(memory, byte);
+}
+
+static void store_copy(const struct model_config *config,
+		       struct model_state *state, unsigned int copy,
+		       unsigned int line, unsigned int byte, u8 value)
+{
+	struct model_memory *memory = &state->copy[line][copy];
+
+	if (face_of(config, copy, line)->snoops)
+		memory->byte[byte] = value;
+	else
+		write_in(config, memory, byte, value);
+}
+
+/* What was loose and is written back cannot be dropped any more. */
+static void maintain_page(const struct model_config *config,
+			  struct model_state *state, unsigned int line,
+			  enum model_op op)
+{
+	struct model_memory *page = &state->page[line];
+	bool was_dirty = page->line == LINE_DIRTY;
+
+	maintain(op, page, config->bytes);
+	if (was_dirty && page->line != LINE_DIRTY)
+		state->loose &= ~written_to(config, state, line);
+}
+
+static const struct model_face loop_back_face = OWN(0, false);
+
+static enum model_op arch_op(const struct model_config *config,
+			     enum sync_op op, enum dma_data_direction dir)
+{
+	return op == SYNC_FOR_CPU ? config->arch->for_cpu[dir] :
+				    config->arch->for_device[dir];
+}
 
 /*
  * kernel/dma/direct.c, dma_direct_sync_sg_for_cpu(): maintenance, then the copy
@@ -621,55 +715,59 @@ static const struct model_face loop_back_face = DIRECT(0, false);
  * micro-steps. __swiotlb_sync_single_for_cpu() and _for_device() copy unless
  * the direction forbids it. drivers/iommu/dma-iommu.c does the same.
  *
- * Returns false if there was nothing to do.
+ * Returns false if there is nothing to do, whatever the state is.
  */
 static bool sync_micro(const struct model_config *config,
-		       struct model_cell *cell, unsigned int device,
-		       const struct model_face *face, enum sync_phase phase,
-		       enum dma_data_direction dir, bool second, bool doit)
+		       struct model_state *state, unsigned int device,
+		       const struct model_face *face, unsigned int line,
+		       enum sync_op op, enum dma_data_direction dir,
+		       bool second, bool doit)
 {
-	bool copies = second == (phase == SYNC_FOR_CPU);
-	const u8 *ops = phase == SYNC_FOR_CPU ? config->arch->for_cpu :
-						config->arch->for_device;
+	bool for_cpu = op == SYNC_FOR_CPU;
+	enum model_op what = arch_op(config, op, dir);
+	unsigned int i;
 
-	if (copies) {
-		if (!face->bounced)
+	if (second == for_cpu) {
+		if (!face->copies ||
+		    dir == (for_cpu ? DMA_TO_DEVICE : DMA_FROM_DEVICE))
 			return false;
-		if (dir == (phase == SYNC_FOR_CPU ? DMA_TO_DEVICE :
-						    DMA_FROM_DEVICE))
-			return false;
-		if (doit && phase == SYNC_FOR_CPU)
-			copy_from_slot(config, cell, device, face);
-		else if (doit)
-			copy_to_slot(config, cell, device, face);
+		for (i = 0; doit && i < config->bytes; i++)
+			if (for_cpu)
+				store_page(config, state, line, i,
+					   load_copy(config, state, device,
+						     line, i));
+			else
+				store_copy(config, state, device, line, i,
+					   load_page(config, state, line, i));
 		return true;
 	}
 
-	if (face->coherent || ops[dir] == OP_NONE)
+	if (face->snoops || what == OP_NONE)
 		return false;
-	if (doit)
-		arch_sync(config, cell, device, face, phase, dir);
+	if (doit && face->copies)
+		maintain(what, &state->copy[line][device], config->bytes);
+	else if (doit)
+		maintain_page(config, state, line, what);
 	return true;
 }
 
 /**
- * model_sync() - dma_sync_sgtable_for_cpu() or _for_device() of one half
- * @config: the architecture and the devices
+ * model_sync() - dma_sync_sgtable_for_cpu() or _for_device() of one line
+ * @config: the architecture and the devices; a copy is a swiotlb slot
  * @state: changed
  * @device: whose mapping
- * @half: which half
- * @phase: which sync
+ * @line: which line
+ * @op: SYNC_FOR_CPU or SYNC_FOR_DEVICE
  * @dir: with which direction
  */
 void model_sync(const struct model_config *config, struct model_state *state,
-		unsigned int device, unsigned int half,
-		enum sync_phase phase, enum dma_data_direction dir)
+		unsigned int device, unsigned int line, enum sync_op op,
+		enum dma_data_direction dir)
 {
-	const struct model_face *face = face_of(config, device, half);
-	struct model_cell *cell = &state->cell[half];
+	const struct model_face *face = face_of(config, device, line);
 
-	sync_micro(config, cell, device, face, phase, dir, false, true);
-	sync_micro(config, cell, device, face, phase, dir, true, true);
+	sync_micro(config, state, device, face, line, op, dir, false, true);
+	sync_micro(config, state, device, face, line, op, dir, true, true);
 }
 
 /**
@@ -677,267 +775,328 @@ void model_sync(const struct model_config *config, struct model_state *state,
  * @config: the architecture and the devices
  * @state: changed
  * @device: whose mapping
- * @half: which half
+ * @line: which line
  *
  * kernel/dma/swiotlb.c, swiotlb_tbl_map_single(): the slot is filled whatever
  * the direction and the attributes are; swiotlb_map() maintains no cache then.
  */
 void model_fill_slot(const struct model_config *config,
 		     struct model_state *state, unsigned int device,
-		     unsigned int half)
+		     unsigned int line)
 {
-	const struct model_face *face = face_of(config, device, half);
+	unsigned int i;
 
-	if (face->bounced)
-		copy_to_slot(config, &state->cell[half], device, face);
+	if (face_of(config, device, line)->copies)
+		for (i = 0; i < config->bytes; i++)
+			store_copy(config, state, device, line, i,
+				   load_page(config, state, line, i));
+}
+
+/* Whoever writes the same memory, or sees each other by snooping. */
+static unsigned int domain_of(const struct model_config *config,
+			      unsigned int writer, unsigned int line)
+{
+	const struct model_face *face;
+
+	if (writer == MODEL_CPU)
+		return 0;
+	face = face_of(config, writer, line);
+	if (face->copies)
+		return 2 + copy_of(config, writer, line);
+	return !face->snoops;
+}
+
+static bool writer_snoops(const struct model_config *config,
+			  unsigned int writer, unsigned int line)
+{
+	return writer == MODEL_CPU || face_of(config, writer, line)->snoops;
+}
+
+static bool conflict_by_line(const struct model_config *config, unsigned int a,
+			     unsigned int b, unsigned int line)
+{
+	if (config->flags & MODEL_STRICT_LINES || config->arch->write_through)
+		return false;
+	return domain_of(config, a, line) != domain_of(config, b, line) &&
+	       !(writer_snoops(config, a, line) &&
+		 writer_snoops(config, b, line));
+}
+
+/* A new write; returns its value. */
+static u8 note_write(const struct model_config *config,
+		     struct model_state *state, unsigned int writer,
+		     unsigned int place)
+{
+	unsigned int line = line_of(config, place), i;
+	u8 value = MODEL_INITIAL + ++state->nr_writes;
+
+	state->write[value] = (struct model_write) {
+		.writer = writer,
+		.place = place,
+	};
+	for (i = MODEL_INITIAL + 1; i < value; i++) {
+		const struct model_write *before = &state->write[i];
+
+		if (before->place == place)
+			state->write[value].knew |=
+				state->known[writer] & mask_of(i);
+		if (before->place != place &&
+		    line_of(config, before->place) == line &&
+		    !(state->known[writer] & mask_of(i)) &&
+		    conflict_by_line(config, writer, before->writer, line))
+			state->conflicts |= mask_of(i) | mask_of(value);
+	}
+	state->known[writer] |= mask_of(value);
+	state->quiet = 0;
+	return value;
+}
+
+static bool is_noncoherent_writer(const struct model_config *config,
+				  unsigned int device, unsigned int line)
+{
+	const struct model_face *face = face_of(config, device, line);
+
+	return writes(config, device) && !face->copies && !face->snoops;
 }
 
 /**
- * model_cpu_store() - a task writes a half
+ * model_cpu_store() - somebody stores into the pages
  * @config: the architecture
  * @state: changed
- * @half: which half
- *
- * All tasks share the caches, so all are owed the new version.
+ * @place: which byte
  */
 void model_cpu_store(const struct model_config *config,
-		     struct model_state *state, unsigned int half)
+		     struct model_state *state, unsigned int place)
 {
-	struct model_cell *cell = &state->cell[half];
-	unsigned int task;
+	unsigned int line = line_of(config, place), i;
+	u8 value = note_write(config, state, MODEL_CPU, place);
 
-	cell->newest++;
-	store(config, cell->newest, &cell->memory, &cell->line, &cell->cached);
-	for (task = 0; task < MODEL_TASKS; task++)
-		if (cell->seen[task] || state->task[task])
-			cell->seen[task] = cell->newest;
+	store_page(config, state, line, place % config->bytes, value);
+	state->unpushed |= mask_of(value);
+	if (state->open || state->kernel)
+		return;
+	for (i = 0; i < config->nr_devices; i++)
+		if (is_mapped(state, i) &&
+		    is_noncoherent_writer(config, i, line))
+			state->loose |= mask_of(value);
 }
 
 /**
- * model_cpu_load() - a task reads a half
+ * model_cpu_load() - somebody reads the pages
+ * @config: the architecture
  * @state: changed: the line is in the cache afterwards
- * @half: which half
+ * @place: which byte
  *
- * Return: the version read.
+ * Return: the value read.
  */
-u8 model_cpu_load(struct model_state *state, unsigned int half)
+u8 model_cpu_load(const struct model_config *config, struct model_state *state,
+		  unsigned int place)
 {
-	struct model_cell *cell = &state->cell[half];
-
-	return load(cell->memory, &cell->line, &cell->cached);
+	return load_page(config, state, line_of(config, place),
+			 place % config->bytes);
 }
 
 /**
- * model_device_write() - a device writes a half
+ * model_device_write() - a device writes
  * @config: the architecture and the devices
  * @state: changed
  * @device: which device
- * @half: which half
+ * @place: which byte
  * @stays_in_cache: if it snoops, its write is left dirty in a cache (H14)
  */
 void model_device_write(const struct model_config *config,
 			struct model_state *state, unsigned int device,
-			unsigned int half, bool stays_in_cache)
+			unsigned int place, bool stays_in_cache)
 {
-	const struct model_face *face = face_of(config, device, half);
-	struct model_cell *cell = &state->cell[half];
+	unsigned int line = line_of(config, place), byte = place % config->bytes;
+	const struct model_face *face = face_of(config, device, line);
+	u8 value = note_write(config, state, device, place);
 
-	cell->newest++;
-	cell->owed[device] = cell->newest;
-	if (face->bounced) {
-		cell->slot[device] = cell->newest;
-	} else if (!face->coherent) {
-		cell->memory = cell->newest;
-	} else if (stays_in_cache) {
-		store(config, cell->newest, &cell->memory, &cell->line,
-		      &cell->cached);
+	if (face->copies) {
+		state->copy[line][copy_of(config, device, line)].byte[byte] =
+			value;
+	} else if (face->snoops && stays_in_cache) {
+		store_page(config, state, line, byte, value);
+		state->loose |= mask_of(value);
 	} else {
-		cell->memory = cell->newest;
-		cell->line = LINE_ABSENT;
-		cell->cached = 0;
+		if (face->snoops)
+			maintain_page(config, state, line, OP_FLUSH);
+		state->page[line].byte[byte] = value;
 	}
 }
 
 /**
- * model_device_read() - what a device would read from a half
+ * model_device_read() - what a device would read
  * @config: the architecture and the devices
  * @state: not changed
  * @device: which device
- * @half: which half
+ * @place: which byte
  *
- * Return: the version.
+ * Return: the value.
  */
 u8 model_device_read(const struct model_config *config,
 		     const struct model_state *state, unsigned int device,
-		     unsigned int half)
+		     unsigned int place)
 {
-	const struct model_face *face = face_of(config, device, half);
-	const struct model_cell *cell = &state->cell[half];
+	unsigned int line = line_of(config, place), byte = place % config->bytes;
+	const struct model_face *face = face_of(config, device, line);
 
-	if (face->bounced)
-		return cell->slot[device];
-	if (face->coherent && cell->line != LINE_ABSENT)
-		return cell->cached;
-	return cell->memory;
+	if (face->copies)
+		return state->copy[line][copy_of(config, device, line)].byte[byte];
+	if (face->snoops)
+		return peek(&state->page[line], byte);
+	return state->page[line].byte[byte];
+}
+
+/**
+ * model_newest() - the last write of a byte
+ * @state: not changed
+ * @place: which byte
+ *
+ * Return: its value.
+ */
+u8 model_newest(const struct model_state *state, unsigned int place)
+{
+	u8 value = MODEL_INITIAL + state->nr_writes;
+
+	while (value > MODEL_INITIAL && state->write[value].place != place)
+		value--;
+	return value;
 }
 
 /* States. */
 
-static bool task_writes(u8 task)
+struct bits {
+	u64 *word;
+	unsigned int at;
+};
+
+static __always_inline void put_bits(struct bits *bits, u64 value,
+				     unsigned int nr)
 {
-	return task == 1 + DMA_BIDIRECTIONAL || task == 1 + DMA_TO_DEVICE;
+	unsigned int shift = bits->at % 64;
+
+	bits->word[bits->at / 64] |= value << shift;
+	if (shift + nr > 64)
+		bits->word[bits->at / 64 + 1] |= value >> (64 - shift);
+	bits->at += nr;
 }
 
-static bool any_task_writes(const struct model_state *state)
+static __always_inline u64 get_bits(struct bits *bits, unsigned int nr)
 {
-	return task_writes(state->task[0]) || task_writes(state->task[1]);
+	unsigned int shift = bits->at % 64;
+	u64 value = bits->word[bits->at / 64] >> shift;
+
+	if (shift + nr > 64)
+		value |= bits->word[bits->at / 64 + 1] << (64 - shift);
+	bits->at += nr;
+	return value & ((1ull << nr) - 1);
 }
 
-static bool any_task_open(const struct model_state *state)
+/* Either direction: one list of what a state consists of. */
+static __always_inline void move_bits(struct bits *bits, u8 *value,
+				      unsigned int nr, bool pack)
 {
-	return state->task[0] || state->task[1];
+	if (pack)
+		put_bits(bits, *value, nr);
+	else
+		*value = get_bits(bits, nr);
 }
 
-static bool is_event(const struct model_state *state, enum sync_event event)
-{
-	return state->event == 1 + event;
-}
-
-static bool is_cpu_event(const struct model_state *state)
-{
-	return is_event(state, SYNC_BEGIN) || is_event(state, SYNC_END);
-}
-
-static bool is_map_event(const struct model_state *state)
-{
-	return is_event(state, SYNC_MAP) || is_event(state, SYNC_UNMAP);
-}
-
-static bool is_mapped(const struct model_state *state, unsigned int device)
+static __always_inline void move_memory(const struct model_config *config,
+					struct bits *bits,
+					struct model_memory *memory,
+					bool has_line, bool pack)
 {
 	unsigned int i;
 
-	for (i = 0; i < MODEL_DEVICES && state->order[i]; i++)
-		if (state->order[i] == device + 1)
-			return true;
-	return false;
+	for (i = 0; i < config->bytes; i++) {
+		move_bits(bits, &memory->byte[i], 3, pack);
+		if (has_line)
+			move_bits(bits, &memory->cached[i], 3, pack);
+	}
+	if (has_line)
+		move_bits(bits, &memory->line, 2, pack);
 }
 
-/* Mapped, and not just being mapped or unmapped: it may run. */
-static bool may_run(const struct model_state *state, unsigned int device)
+static __always_inline void move_state(const struct model_config *config,
+				       struct model_state *state, u64 *word,
+				       bool pack)
 {
-	return is_mapped(state, device) &&
-	       !(is_map_event(state) && state->actor == device);
-}
+	struct bits bits = { word, 0 };
+	unsigned int line, i, j;
+	u64 pc = state->pc;
 
-/*
- * Rename the versions of a half: a version becomes the number of different
- * newest or owed versions that are not later.
- */
-static void rename_versions(const struct model_config *config,
-			    struct model_cell *cell)
-{
-	u8 rank[16] = { 0 };
-	unsigned int i, sum = 0;
+	for (line = 0; line < config->lines; line++) {
+		move_memory(config, &bits, &state->page[line],
+			    page_has_line(config, line), pack);
+		for (i = 0; i < config->nr_devices; i++) {
+			const struct model_face *face = face_of(config, i, line);
 
-	rank[cell->newest] = 1;
+			if (!face->copies || copy_of(config, i, line) != i)
+				continue;
+			move_memory(config, &bits, &state->copy[line][i],
+				    !face->snoops, pack);
+			for (j = 0; j < config->bytes; j++)
+				move_bits(&bits, &state->twin[line][i][j], 3,
+					  pack);
+		}
+	}
+	move_bits(&bits, &state->mapped, config->nr_devices, pack);
+	move_bits(&bits, &state->open, 1, pack);
+	move_bits(&bits, &state->dead, 2, pack);
+	move_bits(&bits, &state->kernel, 1, pack);
+	move_bits(&bits, &state->believed, 2, pack);
+	move_bits(&bits, &state->event, 3, pack);
+	move_bits(&bits, &state->actor, 2, pack);
+	move_bits(&bits, &state->dir, 2, pack);
+	move_bits(&bits, &state->counted, 3, pack);
+	move_bits(&bits, &state->since, 3, pack);
+	move_bits(&bits, &state->found, 1, pack);
+	move_bits(&bits, &state->quiet, 3, pack);
+	move_bits(&bits, &state->nr_writes, 3, pack);
+	for (i = 0; i < config->writes; i++) {
+		struct model_write *write = &state->write[MODEL_INITIAL + 1 + i];
+
+		move_bits(&bits, &write->writer, 2, pack);
+		move_bits(&bits, &write->place, 1, pack);
+		move_bits(&bits, &write->knew, i, pack);
+	}
 	for (i = 0; i < config->nr_devices; i++)
-		rank[cell->owed[i]] = 1;
-	for (i = 0; i < MODEL_TASKS; i++)
-		rank[cell->seen[i]] = 1;
-	/* Nothing is owed version 0, it stands for anything older. */
-	rank[0] = 0;
-	for (i = 0; i <= cell->newest; i++) {
-		sum += rank[i];
-		rank[i] = sum;
-	}
-
-	cell->memory = rank[cell->memory];
-	cell->cached = rank[cell->cached];
-	cell->newest = rank[cell->newest];
-	for (i = 0; i < config->nr_devices; i++) {
-		cell->slot[i] = rank[cell->slot[i]];
-		cell->slot_cached[i] = rank[cell->slot_cached[i]];
-		cell->owed[i] = rank[cell->owed[i]];
-	}
-	for (i = 0; i < MODEL_TASKS; i++)
-		cell->seen[i] = rank[cell->seen[i]];
+		move_bits(&bits, &state->known[i], config->writes, pack);
+	move_bits(&bits, &state->known[MODEL_CPU], config->writes, pack);
+	move_bits(&bits, &state->conflicts, config->writes, pack);
+	move_bits(&bits, &state->dropped, config->writes, pack);
+	move_bits(&bits, &state->loose, config->writes, pack);
+	move_bits(&bits, &state->unpushed, config->writes, pack);
+	if (pack)
+		put_bits(&bits, pc, 10);
+	else
+		state->pc = get_bits(&bits, 10);
 }
 
-static u64 pack_cell(const struct model_cell *cell)
-{
-	u64 word;
-	unsigned int i;
-
-	word = cell->memory | cell->line << 3 | cell->cached << 5 |
-	       cell->newest << 8 | cell->seen[0] << 11 | cell->seen[1] << 14;
-	for (i = 0; i < MODEL_DEVICES; i++) {
-		u64 one = cell->slot[i] | cell->slot_line[i] << 3 |
-			  cell->slot_cached[i] << 5 | cell->owed[i] << 8;
-
-		word |= one << (17 + 11 * i);
-	}
-	return word;
-}
-
-static void unpack_cell(u64 word, struct model_cell *cell)
+static void pack(const struct model_config *config, struct model_state *state,
+		 u64 *word)
 {
 	unsigned int i;
 
-	cell->memory = word & 7;
-	cell->line = word >> 3 & 3;
-	cell->cached = word >> 5 & 7;
-	cell->newest = word >> 8 & 7;
-	cell->seen[0] = word >> 11 & 7;
-	cell->seen[1] = word >> 14 & 7;
-	for (i = 0; i < MODEL_DEVICES; i++) {
-		u64 one = word >> (17 + 11 * i);
-
-		cell->slot[i] = one & 7;
-		cell->slot_line[i] = one >> 3 & 3;
-		cell->slot_cached[i] = one >> 5 & 7;
-		cell->owed[i] = one >> 8 & 7;
-	}
+	for (i = 0; i < MODEL_WORDS; i++)
+		word[i] = 0;
+	move_state(config, state, word, true);
 }
 
-static void pack(const struct model_config *config,
-		 const struct model_state *state, u64 *word)
-{
-	u64 control = 0;
-	unsigned int i;
-
-	for (i = 0; i < MODEL_DEVICES; i++)
-		control |= (u64)state->order[i] << (3 * i);
-	control |= state->task[0] << 12 | state->task[1] << 14 |
-		   state->event << 16 | state->actor << 19 | state->dir << 21 |
-		   (u64)state->pc << 23 | (u64)state->count << 31;
-	word[0] = control;
-	for (i = 0; i < MODEL_HALVES; i++)
-		word[1 + i] = i < config->halves ?
-			      pack_cell(&state->cell[i]) : 0;
-}
-
-static void unpack(const struct model_config *config, const u64 *word,
+static void unpack(const struct model_config *config, u64 *word,
 		   struct model_state *state)
 {
-	unsigned int i;
+	static const struct model_state zero;
 
-	for (i = 0; i < MODEL_DEVICES; i++)
-		state->order[i] = word[0] >> (3 * i) & 7;
-	state->task[0] = word[0] >> 12 & 3;
-	state->task[1] = word[0] >> 14 & 3;
-	state->event = word[0] >> 16 & 7;
-	state->actor = word[0] >> 19 & 3;
-	state->dir = word[0] >> 21 & 3;
-	state->pc = word[0] >> 23 & 0xff;
-	state->count = word[0] >> 31 & 3;
-	for (i = 0; i < config->halves; i++)
-		unpack_cell(word[1 + i], &state->cell[i]);
+	*state = zero;
+	move_state(config, state, word, false);
 }
 
 /**
  * model_first_state() - a buffer that nobody has mapped
- * @config: how many halves it has
+ * @config: how large it is
  * @state: filled in
  *
  * What the CPU wrote last before the buffer was made may lie in its cache only;
@@ -947,32 +1106,42 @@ void model_first_state(const struct model_config *config,
 		       struct model_state *state)
 {
 	static const struct model_state zero;
-	unsigned int half;
+	unsigned int line, i;
 
 	*state = zero;
-	for (half = 0; half < config->halves; half++) {
-		struct model_cell *cell = &state->cell[half];
-
-		cell->newest = 1;
-		store(config, 1, &cell->memory, &cell->line, &cell->cached);
-	}
+	for (line = 0; line < config->lines; line++)
+		for (i = 0; i < config->bytes; i++)
+			store_page(config, state, line, i, MODEL_INITIAL);
 }
 
 /* Events: plans and how they are carried out. */
 
-struct event_plan {
-	struct sync_peer peer[MODEL_PEERS];
-	u8 device[MODEL_PEERS];
-	u8 part[MODEL_PEERS];
-	unsigned int nr;
-	struct model_step step[MODEL_STEPS];
-	unsigned int len;
-};
-
-/* What the driver knows of a device, and that is nothing if it is opaque. */
-static bool snoops(const struct model_kind *kind, unsigned int part)
+/* Whether the driver believes that a write access may be open. */
+static bool is_write_open(const struct model_config *config,
+			  const struct model_state *state)
 {
-	return kind->part[part] != SYNC_OPAQUE && kind->face[0].coherent;
+	bool open = state->open || state->dead || state->kernel;
+
+	if (config->plan == PLAN_FIRST_STAGE)
+		return state->believed;
+	/* What is wrong with a count is told by what is lost, not by H6. */
+	if (state->event == EVENT_END)
+		return open;
+	switch (config->plan) {
+	case PLAN_NO_H15_OWN:
+		return state->believed || state->kernel || state->dead;
+	case PLAN_NO_H15_DEAD:
+		return state->open || state->kernel;
+	case PLAN_NO_H15_KERNEL:
+		return state->open || state->dead;
+	default:
+		return open;
+	}
+}
+
+static bool is_write(unsigned int dir)
+{
+	return dir != DMA_FROM_DEVICE;
 }
 
 static void collect_peers(const struct model_config *config,
@@ -982,223 +1151,589 @@ static void collect_peers(const struct model_config *config,
 	unsigned int i, part;
 
 	plan->nr = 0;
-	for (i = 0; i < MODEL_DEVICES && state->order[i]; i++) {
-		unsigned int device = state->order[i] - 1;
-		const struct model_kind *kind = kind_of(config, device);
+	for (i = 0; i < config->nr_devices; i++) {
+		const struct model_kind *kind = kind_of(config, i);
 
-		for (part = 0; part < kind->nr_parts; part++) {
-			struct sync_peer *peer = &plan->peer[plan->nr];
-
-			*peer = (struct sync_peer) {
+		for (part = 0; is_mapped(state, i) && part < kind->nr_parts;
+		     part++) {
+			plan->peer[plan->nr] = (struct sync_peer) {
 				.kind = kind->part[part],
-				.dir = mapped_dir(config, device),
-				.mapping = device,
+				.dir = mapped_dir(config, i),
 				.partial = kind->nr_parts > 1,
-				.snoops = snoops(kind, part),
 			};
-			peer->snoops = kind->face[kind->face[0].part != part].coherent;
-			plan->device[plan->nr] = device;
+			plan->device[plan->nr] = i;
 			plan->part[plan->nr] = part;
 			plan->nr++;
 		}
 	}
 }
 
+static void plan_stock(const struct model_state *state, struct event_plan *plan)
+{
+	/* Maps with DMA_ATTR_SKIP_CPU_SYNC; unmaps at detach only. */
+	if (!is_change(state))
+		add(plan->step, &plan->len, LOOP_BACK,
+		    state->event == EVENT_BEGIN ? SYNC_FOR_CPU :
+						  SYNC_FOR_DEVICE, state->dir);
+}
+
+/* As the system heap does. */
+static void plan_access_direction(const struct model_state *state,
+				  struct event_plan *plan)
+{
+	bool for_cpu = state->event == EVENT_BEGIN ||
+		       state->event == EVENT_UNMAP;
+	unsigned int i;
+
+	for (i = 0; i < plan->nr; i++)
+		if (!is_change(state) || plan->device[i] == state->actor)
+			add(plan->step, &plan->len, i,
+			    for_cpu ? SYNC_FOR_CPU : SYNC_FOR_DEVICE,
+			    is_change(state) ? plan->peer[i].dir : state->dir);
+}
+
+/* What a mapping would do by itself, and nothing for anybody else. */
+static void plan_self(const struct model_state *state, struct event_plan *plan,
+		      bool unmaps)
+{
+	unsigned int i;
+
+	for (i = 0; i < plan->nr; i++) {
+		if (plan->device[i] != state->actor ||
+		    (state->event == EVENT_UNMAP && !unmaps))
+			continue;
+		if (plan->peer[i].kind == SYNC_NONCOHERENT)
+			add(plan->step, &plan->len, i, SYNC_FOR_DEVICE,
+			    plan->peer[i].dir);
+		if (state->event == EVENT_MAP)
+			continue;
+		if (plan->peer[i].kind == SYNC_NONCOHERENT)
+			add(plan->step, &plan->len, i, SYNC_FOR_CPU,
+			    plan->peer[i].dir);
+		if (plan->peer[i].kind == SYNC_COPY)
+			add(plan->step, &plan->len, i, SYNC_FETCH, 0);
+	}
+}
+
+/* A begin of those that were there before, and an end of all. */
+static void plan_change(const struct model_config *config,
+			const struct model_state *state,
+			struct sync_access *access, struct event_plan *plan)
+{
+	bool joins = state->event == EVENT_MAP &&
+		     config->plan != PLAN_NO_H13_BEFORE;
+	struct sync_peer before[MODEL_PEERS];
+	u8 number[MODEL_PEERS];
+	unsigned int nr = 0, i;
+
+	for (i = 0; i < plan->nr; i++) {
+		if (joins && plan->device[i] == state->actor)
+			continue;
+		before[nr] = plan->peer[i];
+		number[nr++] = i;
+	}
+	access->event = SYNC_BEGIN;
+	plan->len = plan_steps(config, before, nr, access, plan->step);
+	for (i = 0; i < plan->len; i++)
+		plan->step[i].peer = number[plan->step[i].peer];
+
+	access->event = SYNC_END;
+	/* There, running writers' slots were not refreshed by a map. */
+	access->write = config->plan != PLAN_FIRST_STAGE;
+	plan->len += plan_steps(config, plan->peer, plan->nr, access,
+				plan->step + plan->len);
+}
+
 static void make_plan(const struct model_config *config,
 		      const struct model_state *state, struct event_plan *plan)
 {
 	struct sync_access access = {
-		.event = state->event - 1,
+		.event = state->event == EVENT_BEGIN ? SYNC_BEGIN : SYNC_END,
 		.policy = config->policy,
-		.dir = state->dir,
-		.write_open = state->count > 0,
-		.mapping = state->actor,
+		.write = state->event == EVENT_END && is_write(state->dir),
+		.write_open = is_write_open(config, state),
+		.lazy_for_cpu = !config->arch->all_snoop &&
+			config->arch->for_cpu[DMA_BIDIRECTIONAL] == OP_NONE,
 	};
 
 	collect_peers(config, state, plan);
-	if (is_cpu_event(state))
-		access.mapping = ~0U;
-	plan->len = model_plan_steps(config, plan->peer, plan->nr, &access,
-				     plan->step);
+	plan->len = 0;
+	switch (config->plan) {
+	case PLAN_STOCK:
+		plan_stock(state, plan);
+		return;
+	case PLAN_ACCESS_DIRECTION:
+		plan_access_direction(state, plan);
+		return;
+	case PLAN_NO_H3:
+		if (state->event == EVENT_BEGIN && state->dir == DMA_TO_DEVICE)
+			return;
+		break;
+	case PLAN_NO_H6:
+		if (state->event == EVENT_END && !is_write(state->dir) &&
+		    !access.write_open)
+			return;
+		break;
+	case PLAN_NO_H6_OPEN:
+		if (state->event == EVENT_END)
+			access.write_open = false;
+		break;
+	case PLAN_NO_H13:
+	case PLAN_NO_H13_OTHERS:
+		if (!is_change(state))
+			break;
+		plan_self(state, plan, config->plan == PLAN_NO_H13_OTHERS);
+		return;
+	case PLAN_END_OF_OWN:
+		if (access.write && !(state->counted & MODEL_OWN))
+			return;
+		break;
+	case PLAN_FIRST_STAGE:
+		if (access.write && !(state->counted & MODEL_COUNTED))
+			access.write = false;
+		break;
+	default:
+		break;
+	}
+	if (is_change(state))
+		plan_change(config, state, &access, plan);
+	else
+		plan->len = plan_steps(config, plan->peer, plan->nr, &access,
+				       plan->step);
 }
 
-/* Micro-steps: first the slots that a map fills, then four for each step. */
-#define PC_STEPS	MODEL_HALVES
-#define PC_PER_STEP	(2 * MODEL_HALVES)
+/*
+ * Micro-steps: those of mapping itself, then of each step. Of a fetch or a push
+ * there are, for each line of each copy, for_cpu of the copy, the merge of each
+ * byte, and for_device of the copy.
+ */
+#define PC_PER_COPY	(MODEL_BYTES + 2)
+#define PC_PER_STEP	(MODEL_DEVICES * MODEL_LINES * PC_PER_COPY)
 
-/* Returns false if the micro-step does nothing. */
-static bool micro(const struct model_config *config,
-		  const struct event_plan *plan, struct model_state *state,
-		  unsigned int pc, bool doit)
+/*
+ * One byte. Each is read once: a device, or a task, may be writing. What is
+ * equal is left alone: somebody may be storing to it.
+ */
+static void merge_fetch(const struct model_config *config,
+			struct model_state *state, unsigned int copy,
+			unsigned int line, unsigned int byte)
 {
-	unsigned int half, index, device;
-	const struct model_face *face;
-	const struct model_step *step;
+	u8 value = load_copy(config, state, copy, line, byte);
+	u8 *twin = &state->twin[line][copy][byte];
 
-	if (pc < PC_STEPS) {
-		if (!is_event(state, SYNC_MAP) || pc >= config->halves ||
-		    !face_of(config, state->actor, pc)->bounced)
+	if (value == *twin && config->plan != PLAN_WHOLE_COPY)
+		return;
+	store_page(config, state, line, byte, value);
+	if (config->plan != PLAN_FETCH_KEEPS_TWIN)
+		*twin = value;
+	state->found = true;
+}
+
+static void merge_push(const struct model_config *config,
+		       struct model_state *state, unsigned int copy,
+		       unsigned int line, unsigned int byte)
+{
+	u8 value = load_page(config, state, line, byte);
+	bool has_twin = copy_is_used(config, state, copy, line, true);
+	u8 *twin = &state->twin[line][copy][byte];
+	u8 known = has_twin ? *twin :
+		   load_copy(config, state, copy, line, byte);
+
+	if (value == known && config->plan != PLAN_WHOLE_COPY)
+		return;
+	store_copy(config, state, copy, line, byte, value);
+	if (has_twin && config->plan != PLAN_PUSH_KEEPS_TWIN)
+		*twin = value;
+}
+
+static bool merge_micro(const struct model_config *config,
+			struct model_state *state, enum sync_op op,
+			unsigned int pc, bool doit)
+{
+	unsigned int copy = pc / PC_PER_COPY / MODEL_LINES;
+	unsigned int line = pc / PC_PER_COPY % MODEL_LINES;
+	unsigned int part = pc % PC_PER_COPY;
+	bool writers;
+
+	if (copy >= config->nr_devices || line >= config->lines ||
+	    !copy_is_used(config, state, copy, line, op == SYNC_FETCH))
+		return false;
+
+	if (part > 0 && part <= MODEL_BYTES) {
+		if (part > config->bytes)
 			return false;
-		if (doit)
-			model_fill_slot(config, state, state->actor, pc);
+		if (doit && op == SYNC_FETCH)
+			merge_fetch(config, state, copy, line, part - 1);
+		else if (doit)
+			merge_push(config, state, copy, line, part - 1);
 		return true;
 	}
 
-	index = (pc - PC_STEPS) / PC_PER_STEP;
-	half = (pc - PC_STEPS) % PC_PER_STEP / 2;
-	step = &plan->step[index];
-	if (half >= config->halves)
+	if (config->plan == (part ? PLAN_COPY_NOT_CLEANED :
+				    PLAN_COPY_NOT_INVALIDATED))
 		return false;
-	if (step->peer == LOOP_BACK) {
-		device = 0;
-		face = &loop_back_face;
-	} else {
-		device = plan->device[step->peer];
-		face = face_of(config, device, half);
-		if (face->part != plan->part[step->peer])
+	writers = copy_is_used(config, state, copy, line, true);
+	return sync_micro(config, state, copy, face_of(config, copy, line),
+			  line, part ? SYNC_FOR_DEVICE : SYNC_FOR_CPU,
+			  writers ? DMA_BIDIRECTIONAL : DMA_TO_DEVICE, part,
+			  doit) && !face_of(config, copy, line)->snoops;
+}
+
+struct place_in_plan {
+	const struct model_step *step;
+	unsigned int line;
+	enum sync_op op;
+	bool second;
+};
+
+/* Where a step on the pages is; false if there is no such micro-step. */
+static bool locate(const struct model_config *config,
+		   const struct event_plan *plan, unsigned int pc,
+		   struct place_in_plan *at)
+{
+	unsigned int within = (pc - 1) % PC_PER_STEP;
+
+	at->step = &plan->step[(pc - 1) / PC_PER_STEP];
+	at->second = within & 1;
+	switch (at->step->op) {
+	case SYNC_FLUSH:
+		/* All lines are cleaned, then all invalidated. */
+		at->line = within % MODEL_LINES;
+		at->op = within < MODEL_LINES ? SYNC_FOR_DEVICE : SYNC_FOR_CPU;
+		at->second = at->op == SYNC_FOR_DEVICE;
+		if (within >= 2 * MODEL_LINES)
 			return false;
+		break;
+	default:
+		at->line = within / 2;
+		at->op = at->step->op == SYNC_FOR_CPU ? SYNC_FOR_CPU :
+							SYNC_FOR_DEVICE;
+		break;
 	}
-	return sync_micro(config, &state->cell[half], device, face, step->phase,
-			  step->dir, (pc - PC_STEPS) & 1, doit);
+	return at->line < config->lines;
 }
 
-static void forget_device(struct model_state *state, unsigned int device)
+/* for_cpu maintains first, for_device last. */
+static bool maintains(const struct place_in_plan *at)
 {
-	unsigned int i, j, half;
+	return at->second != (at->op == SYNC_FOR_CPU);
+}
 
-	for (i = 0, j = 0; i < MODEL_DEVICES; i++)
-		if (state->order[i] != device + 1)
-			state->order[j++] = state->order[i];
-	for (; j < MODEL_DEVICES; j++)
-		state->order[j] = 0;
+/* Where the second half of a FLUSH is next, the CPU stores nothing. */
+static bool holds_stores(const struct model_config *config,
+			 const struct event_plan *plan, unsigned int pc)
+{
+	const struct model_step *step = &plan->step[(pc - 1) / PC_PER_STEP];
 
-	for (half = 0; half < MODEL_HALVES; half++) {
-		struct model_cell *cell = &state->cell[half];
+	return pc && step->op == SYNC_FLUSH && (pc - 1) % PC_PER_STEP &&
+	       config->plan != PLAN_NO_H15_ATOMIC;
+}
 
-		cell->slot[device] = 0;
-		cell->slot_line[device] = LINE_ABSENT;
-		cell->slot_cached[device] = 0;
-		cell->owed[device] = 0;
+/* Has this event cleaned the line before @pc? */
+static bool has_cleaned(const struct model_config *config,
+			const struct event_plan *plan, unsigned int line,
+			unsigned int pc)
+{
+	struct place_in_plan at;
+	unsigned int i;
+
+	for (i = 1; i < pc; i++) {
+		u8 op = plan->step[(i - 1) / PC_PER_STEP].op;
+
+		if (op == SYNC_FETCH || op == SYNC_PUSH ||
+		    !locate(config, plan, i, &at) || !maintains(&at) ||
+		    at.line != line || at.step->peer == LOOP_BACK)
+			continue;
+		op = arch_op(config, at.op, at.step->dir);
+		if (op == OP_CLEAN || op == OP_FLUSH)
+			return true;
+	}
+	return false;
+}
+
+/* An invalidate drops a dirty line: what of it may be lost is excused. */
+static void excuse_dropped(const struct model_config *config,
+			   const struct event_plan *plan,
+			   struct model_state *state, unsigned int line)
+{
+	u8 dropped = state->loose & written_to(config, state, line);
+	unsigned int i;
+
+	if (state->event == EVENT_END || state->page[line].line != LINE_DIRTY)
+		return;
+	for (i = MODEL_INITIAL + 1; i <= last_write(state); i++) {
+		if (!(dropped & mask_of(i)))
+			continue;
+		if (state->write[i].writer == MODEL_CPU ?
+		    !(config->flags & MODEL_STRICT_LOOSE) :
+		    !(config->flags & MODEL_STRICT_H14) &&
+		    has_cleaned(config, plan, line, state->pc))
+			state->dropped |= mask_of(i);
 	}
 }
 
-/* An ended access hands over what its task was owed. */
-static void hand_over(const struct model_config *config,
-		      struct model_state *state, unsigned int task)
+static const struct model_face *face_of_step(const struct model_config *config,
+					     const struct event_plan *plan,
+					     const struct place_in_plan *at)
 {
-	unsigned int half, i;
+	const struct model_face *face;
 
-	for (half = 0; half < config->halves; half++) {
-		struct model_cell *cell = &state->cell[half];
+	if (at->step->peer == LOOP_BACK)
+		return &loop_back_face;
+	face = face_of(config, plan->device[at->step->peer], at->line);
+	return face->part == plan->part[at->step->peer] ? face : NULL;
+}
 
-		for (i = 0; i < MODEL_DEVICES && state->order[i]; i++) {
-			u8 *owed = &cell->owed[state->order[i] - 1];
+/* What mapping does before any step. */
+static void join(const struct model_config *config, struct model_state *state)
+{
+	bool fills = config->plan == PLAN_NO_H13 ||
+		     config->plan == PLAN_NO_H13_OTHERS ||
+		     config->plan == PLAN_NEW_COPY_DIRTY;
+	unsigned int device = state->actor, line, i;
 
-			if (!any_task_writes(state) &&
-			    *owed < cell->seen[task])
-				*owed = cell->seen[task];
+	for (line = 0; line < config->lines; line++) {
+		unsigned int copy = copy_of(config, device, line);
+		struct model_memory *memory = &state->copy[line][copy];
+
+		if (!face_of(config, device, line)->copies)
+			continue;
+		if (has_slots(config)) {
+			model_fill_slot(config, state, device, line);
+			continue;
 		}
-		cell->seen[task] = 0;
+		if (fills && !copy_is_used(config, state, copy, line, false)) {
+			model_fill_slot(config, state, copy, line);
+			if (config->plan != PLAN_NEW_COPY_DIRTY)
+				maintain(OP_FLUSH, memory, config->bytes);
+		}
+		/* It has a twin from its first writer on. */
+		if (!writes(config, device) ||
+		    copy_is_used(config, state, copy, line, true))
+			continue;
+		for (i = 0; i < config->bytes; i++)
+			state->twin[line][copy][i] = peek(memory, i);
 	}
 }
+
+/* Returns false if the micro-step does nothing, whatever the state is. */
+static bool micro(const struct model_config *config,
+		  const struct event_plan *plan, struct model_state *state,
+		  bool doit)
+{
+	const struct model_face *face;
+	struct place_in_plan at;
+	unsigned int pc = state->pc;
+
+	if (!pc)
+		return false;
+	at.step = &plan->step[(pc - 1) / PC_PER_STEP];
+	if (at.step->op == SYNC_FETCH || at.step->op == SYNC_PUSH)
+		return merge_micro(config, state, at.step->op,
+				   (pc - 1) % PC_PER_STEP, doit);
+	if (at.step->op == SYNC_CLEAN_FETCHED && !state->found)
+		return false;
+	if (!locate(config, plan, pc, &at))
+		return false;
+	face = face_of_step(config, plan, &at);
+	/* A merged copy is no business of the DMA API. */
+	if (!face || (face->copies && !has_slots(config)))
+		return false;
+	if (doit && maintains(&at) && !face->copies && !face->snoops &&
+	    arch_op(config, at.op, at.step->dir) == OP_INVALIDATE)
+		excuse_dropped(config, plan, state, at.line);
+	return sync_micro(config, state,
+			  at.step->peer == LOOP_BACK ? 0 :
+			  plan->device[at.step->peer], face, at.line, at.op,
+			  at.step->dir, at.second, doit);
+}
+
+static void forget_copies(const struct model_config *config,
+			  struct model_state *state)
+{
+	static const struct model_memory none;
+	unsigned int line, i, j;
+
+	for (line = 0; line < config->lines; line++)
+		for (i = 0; i < config->nr_devices; i++) {
+			if (!face_of(config, i, line)->copies)
+				continue;
+			if (!copy_is_used(config, state, i, line, false))
+				state->copy[line][i] = none;
+			if (!copy_is_used(config, state, i, line, true))
+				for (j = 0; j < MODEL_BYTES; j++)
+					state->twin[line][i][j] = 0;
+		}
+}
+
+static void promise(const struct model_config *config,
+		    struct model_state *state, u8 writes)
+{
+	unsigned int i;
+
+	for (i = 0; i < config->nr_devices; i++)
+		if (is_mapped(state, i))
+			state->known[i] |= writes;
+}
+
+static u8 written_by_devices(const struct model_state *state)
+{
+	unsigned int i;
+	u8 mask = 0;
+
+	for (i = MODEL_INITIAL + 1; i <= last_write(state); i++)
+		if (state->write[i].writer != MODEL_CPU)
+			mask |= mask_of(i);
+	return mask;
+}
+
+/* States of quiet: how far a START and an END have come without a write. */
+enum {
+	QUIET_NOT,
+	QUIET_BEGINS,
+	QUIET_BEGUN,
+	QUIET_ENDS,
+	QUIET_AGREED,
+	QUIET_CHANGES,
+};
 
 static void finish_event(const struct model_config *config,
 			 struct model_state *state)
 {
-	unsigned int half;
+	u8 before = up_to(MODEL_INITIAL + state->since);
 
-	switch (state->event - 1) {
-	case SYNC_BEGIN:
-		state->task[state->actor] = 1 + state->dir;
-		if (task_writes(1 + state->dir) && state->count < 3)
-			state->count++;
-		if (config->plan == PLAN_NO_H12)
-			for (half = 0; half < config->halves; half++)
-				state->cell[half].seen[state->actor] =
-					state->cell[half].newest;
+	switch (state->event) {
+	case EVENT_BEGIN:
+		state->known[MODEL_CPU] |= before & written_by_devices(state);
+		if (is_write(state->dir)) {
+			if (state->counted & MODEL_OWN)
+				state->kernel = true;
+			else
+				state->open = true;
+			if (state->believed < 3)
+				state->believed++;
+		}
+		if (state->quiet == QUIET_BEGINS)
+			state->quiet = QUIET_BEGUN;
 		break;
-	case SYNC_END:
-		if (state->actor < MODEL_TASKS)
-			hand_over(config, state, state->actor);
+	case EVENT_END:
+		state->loose &= ~before;
+		if (state->counted & MODEL_PROMISED) {
+			promise(config, state,
+				state->known[MODEL_CPU] & before);
+			state->unpushed &= ~before;
+		} else {
+			promise(config, state, state->known[MODEL_CPU] &
+					       before & ~state->unpushed);
+		}
+		if (state->quiet == QUIET_ENDS)
+			state->quiet = QUIET_AGREED;
 		break;
-	case SYNC_UNMAP:
-		forget_device(state, state->actor);
+	case EVENT_MAP:
+	case EVENT_UNMAP:
+		if (state->event == EVENT_UNMAP) {
+			state->mapped &= ~(1 << state->actor);
+			state->known[state->actor] = 0;
+			forget_copies(config, state);
+		}
+		state->loose &= ~before;
+		state->unpushed &= ~before;
+		state->known[MODEL_CPU] |= before;
+		promise(config, state, before);
+		if (state->quiet == QUIET_CHANGES)
+			state->quiet = QUIET_AGREED;
 		break;
 	}
-	state->event = 0;
+	state->dead = state->dead == 2;
+	if (config->plan != PLAN_FIRST_STAGE && config->plan != PLAN_NO_H15_OWN)
+		state->believed = 0;
+	state->event = EVENT_NONE;
 	state->actor = 0;
 	state->dir = 0;
+	state->counted = 0;
 	state->pc = 0;
+	state->since = 0;
+	state->found = 0;
 }
 
 /* Go on to the next micro-step that does something, or finish. */
 static void settle(const struct model_config *config,
 		   const struct event_plan *plan, struct model_state *state)
 {
-	unsigned int end = PC_STEPS + plan->len * PC_PER_STEP;
+	unsigned int end = 1 + plan->len * PC_PER_STEP;
 
-	while (state->pc < end && !micro(config, plan, state, state->pc, false))
+	while (state->pc < end && !micro(config, plan, state, false))
 		state->pc++;
 	if (state->pc >= end)
 		finish_event(config, state);
 }
 
-static void start_event(const struct model_config *config,
-			struct model_state *state, enum sync_event event,
-			unsigned int actor, unsigned int dir)
-{
-	struct event_plan plan;
-
-	state->event = 1 + event;
-	state->actor = actor;
-	state->dir = dir;
-	state->pc = 0;
-	make_plan(config, state, &plan);
-	settle(config, &plan, state);
-}
-
 static void step_event(const struct model_config *config,
+		       const struct event_plan *plan,
 		       struct model_state *state)
 {
-	struct event_plan plan;
-
-	make_plan(config, state, &plan);
-	micro(config, &plan, state, state->pc, true);
+	micro(config, plan, state, true);
 	state->pc++;
-	settle(config, &plan, state);
+	settle(config, plan, state);
 }
 
 /* What changes at once, before the first step of the plan. */
 static void begin_event(const struct model_config *config,
-			struct model_state *state, enum sync_event event,
-			unsigned int actor, unsigned int dir)
+			struct model_state *state, enum model_event event,
+			unsigned int actor, unsigned int dir, bool own)
 {
-	unsigned int half, i;
+	struct event_plan plan;
+
+	state->event = event;
+	state->actor = actor;
+	state->dir = dir;
+	state->counted = own ? MODEL_OWN : 0;
+	state->pc = 0;
+	state->since = state->nr_writes;
 
 	switch (event) {
-	case SYNC_BEGIN:
-		for (half = 0; half < config->halves; half++)
-			state->cell[half].seen[actor] =
-				state->cell[half].newest;
+	case EVENT_BEGIN:
+		if (state->quiet == QUIET_NOT)
+			state->quiet = QUIET_BEGINS;
 		break;
-	case SYNC_END:
-		state->task[actor] = 0;
-		if (task_writes(1 + dir) && state->count)
-			state->count--;
+	case EVENT_END:
+		if (is_write(dir) || state->open || state->kernel)
+			state->counted |= MODEL_PROMISED;
+		if (state->believed)
+			state->counted |= MODEL_COUNTED;
+		if (is_write(dir) && state->believed)
+			state->believed--;
+		if (state->quiet == QUIET_BEGUN &&
+		    (state->counted & MODEL_PROMISED || !state->unpushed))
+			state->quiet = QUIET_ENDS;
+		if (!own)
+			break;
+		if (actor)
+			state->kernel = false;
+		else
+			state->open = false;
 		break;
-	case SYNC_MAP:
-		for (i = 0; state->order[i]; i++)
-			;
-		state->order[i] = actor + 1;
-		for (half = 0; half < config->halves; half++)
-			state->cell[half].owed[actor] =
-				any_task_writes(state) ? 0 :
-				state->cell[half].newest;
+	case EVENT_MAP:
+	case EVENT_UNMAP:
+		if (state->quiet != QUIET_AGREED)
+			state->quiet = QUIET_CHANGES;
+		if (event == EVENT_UNMAP)
+			break;
+		join(config, state);
+		state->mapped |= 1 << actor;
 		break;
-	case SYNC_UNMAP:
+	case EVENT_NONE:
 		break;
 	}
-	start_event(config, state, event, actor, dir);
+	if (config->plan != PLAN_FIRST_STAGE && config->plan != PLAN_NO_H15_OWN)
+		state->counted &= ~MODEL_COUNTED;
+	if (event == EVENT_END && config->plan != PLAN_END_OF_OWN) {
+		state->counted &= ~MODEL_OWN;
+		state->actor = 0;
+	}
+
+	make_plan(config, state, &plan);
+	settle(config, &plan, state);
 }
 
 /**
@@ -1206,311 +1741,367 @@ static void begin_event(const struct model_config *config,
  * @config: the plan and the devices
  * @state: changed
  * @event: what happens
- * @actor: the task of a CPU access, the device of a mapping
+ * @actor: the device of a mapping; of an end of its own: 1 for the kernel's
  * @dir: the direction of a CPU access
+ * @own: EVENT_BEGIN: by a kernel mapping; EVENT_END: it lowers a count
  */
 void model_event(const struct model_config *config, struct model_state *state,
-		 enum sync_event event, unsigned int actor, unsigned int dir)
+		 enum model_event event, unsigned int actor, unsigned int dir,
+		 bool own)
 {
-	begin_event(config, state, event, actor, dir);
-	while (state->event)
-		step_event(config, state);
+	struct event_plan plan;
+
+	begin_event(config, state, event, actor, dir, own);
+	while (state->event) {
+		make_plan(config, state, &plan);
+		step_event(config, &plan, state);
+	}
 }
 
 /* Moves. */
 
 enum move_type {
 	MOVE_STEP,
-	MOVE_BEGIN,		/* task, dir */
-	MOVE_END,		/* task */
+	MOVE_BEGIN,		/* by the kernel, dir */
+	MOVE_END,		/* of its own: 1, the kernel's: 2; dir */
 	MOVE_MAP,		/* device */
 	MOVE_UNMAP,		/* device */
-	MOVE_STORE,		/* half */
-	MOVE_LOAD,		/* half */
-	MOVE_WRITE,		/* device, half */
-	MOVE_WRITE_CACHED,	/* device, half */
-	MOVE_EVICT,		/* half */
-	MOVE_WRITE_BACK,	/* half */
-	MOVE_PREFETCH,		/* half */
-	MOVE_EVICT_SLOT,	/* device, half */
-	MOVE_PREFETCH_SLOT,	/* device, half */
-	MOVE_DIE,		/* task */
-	MOVE_STRAY_END,
+	MOVE_STORE,		/* place */
+	MOVE_WRITE,		/* device, place */
+	MOVE_WRITE_CACHED,	/* device, place */
+	MOVE_LOAD,		/* line */
+	MOVE_PREFETCH,		/* line */
+	MOVE_EVICT,		/* line */
+	MOVE_WRITE_BACK,	/* line */
+	MOVE_PREFETCH_COPY,	/* copy, line */
+	MOVE_EVICT_COPY,	/* copy, line */
+	MOVE_DIE,		/* another lives that has an access open */
 };
 
 #define MOVE(type, a, b)	((type) << 8 | (a) << 4 | (b))
-#define STRAY			3
 
-static bool may_write(const struct model_config *config,
-		      const struct model_state *state, unsigned int device,
-		      unsigned int half)
+static void unmap_reader(const struct model_config *config,
+			 struct model_state *state, unsigned int device)
 {
-	const struct model_cell *cell = &state->cell[half];
-	const struct model_face *face = face_of(config, device, half);
-	bool h12 = config->plan == PLAN_NO_H12 && is_event(state, SYNC_BEGIN);
-
-	if (!may_run(state, device) || !writes(config, device))
-		return false;
-	/* Who writes a half has been handed its newest version. */
-	if (cell->owed[device] != cell->newest)
-		return false;
-	if ((config->flags & MODEL_ONE_WRITER) && !face->bounced)
-		return false;
-	if (any_task_writes(state))
-		return false;
-	if (config->flags & MODEL_WRITE_IN_READ)
-		return h12 || !is_cpu_event(state) ||
-		       (is_event(state, SYNC_END) &&
-			state->dir == DMA_FROM_DEVICE);
-	return h12 || (!any_task_open(state) && !is_cpu_event(state));
+	state->mapped &= ~(1 << device);
+	state->known[device] = 0;
+	forget_copies(config, state);
 }
 
-/*
- * H14 under map and unmap: a coherent device that leaves its writes in a cache
- * does not write while a plan is under way that invalidates.
- */
-static bool h14_race(const struct model_config *config,
-		     const struct model_state *state, unsigned int device,
-		     unsigned int half)
-{
-	const struct model_face *face = face_of(config, device, half);
-	struct event_plan plan;
-	unsigned int i;
-
-	if (!is_map_event(state) || face->bounced || !face->coherent ||
-	    (config->flags & MODEL_H14_RACE))
-		return false;
-	make_plan(config, state, &plan);
-	for (i = 0; i < plan.len; i++)
-		if (plan.step[i].phase == SYNC_FOR_CPU &&
-		    plan.step[i].peer != LOOP_BACK &&
-		    plan.peer[plan.step[i].peer].kind == SYNC_NONCOHERENT)
-			return true;
-	return false;
-}
-
-/**
- * model_conflicts() - whether the driver refuses a mapping (H11)
- * @config: the devices
- * @state: who has mapped
- * @device: who wants to
- * @other: as sync_conflict() sets it
- *
- * Return: true if it is refused.
- */
-bool model_conflicts(const struct model_config *config,
-		     const struct model_state *state, unsigned int device,
-		     unsigned int *other)
-{
-	struct model_state joined = *state;
-	struct event_plan plan;
-	unsigned int i;
-
-	for (i = 0; joined.order[i]; i++)
-		;
-	joined.order[i] = device + 1;
-	collect_peers(config, &joined, &plan);
-	return sync_conflict(plan.peer, plan.nr, device, other);
-}
-
-/*
- * A task died in a write access. What the buffer holds is anybody's guess, so
- * any version that is there may be read; devices may write again when the next
- * access has ended.
- */
-static void forget_promises(struct model_cell *cell, unsigned int task)
-{
-	unsigned int i;
-
-	cell->memory = cell->newest;
-	if (cell->line != LINE_ABSENT)
-		cell->cached = cell->newest;
-	for (i = 0; i < MODEL_DEVICES; i++) {
-		cell->slot[i] = cell->newest;
-		if (cell->slot_line[i] != LINE_ABSENT)
-			cell->slot_cached[i] = cell->newest;
-		cell->owed[i] = 0;
-	}
-	cell->seen[task] = 0;
-}
-
-/* Carry out a move that is known to be possible. */
-static void play(const struct model_config *config, struct model_state *state,
+/* Carry out a move that is known to be possible; @plan is as of list_moves(). */
+static void play(const struct model_config *config,
+		 const struct event_plan *plan, struct model_state *state,
 		 unsigned int move)
 {
-	unsigned int a = move >> 4 & 15, b = move & 15, half;
-	struct model_cell *cell = &state->cell[b & 1];
+	unsigned int a = move >> 4 & 15, b = move & 15;
 
 	switch (move >> 8) {
 	case MOVE_STEP:
-		step_event(config, state);
+		step_event(config, plan, state);
 		break;
 	case MOVE_BEGIN:
-		begin_event(config, state, SYNC_BEGIN, a, b);
+		begin_event(config, state, EVENT_BEGIN, 0, b, a);
 		break;
 	case MOVE_END:
-		begin_event(config, state, SYNC_END, a, state->task[a] - 1);
+		begin_event(config, state, EVENT_END, a == 2, b, a);
 		break;
 	case MOVE_MAP:
-		begin_event(config, state, SYNC_MAP, a, 0);
+		begin_event(config, state, EVENT_MAP, a, 0, false);
 		break;
 	case MOVE_UNMAP:
-		begin_event(config, state, SYNC_UNMAP, a, 0);
+		if (writes(config, a) || has_slots(config))
+			begin_event(config, state, EVENT_UNMAP, a, 0, false);
+		else
+			unmap_reader(config, state, a);
 		break;
 	case MOVE_STORE:
 		model_cpu_store(config, state, b);
-		break;
-	case MOVE_LOAD:
-	case MOVE_PREFETCH:
-		model_cpu_load(state, b);
 		break;
 	case MOVE_WRITE:
 	case MOVE_WRITE_CACHED:
 		model_device_write(config, state, a, b,
 				   move >> 8 == MOVE_WRITE_CACHED);
 		break;
+	case MOVE_LOAD:
+	case MOVE_PREFETCH:
+		read_in(&state->page[b], config->bytes);
+		break;
 	case MOVE_EVICT:
-		maintain(OP_FLUSH, &cell->memory, &cell->line, &cell->cached);
+		maintain_page(config, state, b, OP_FLUSH);
 		break;
 	case MOVE_WRITE_BACK:
-		maintain(OP_CLEAN, &cell->memory, &cell->line, &cell->cached);
+		maintain_page(config, state, b, OP_CLEAN);
 		break;
-	case MOVE_EVICT_SLOT:
-		maintain(OP_FLUSH, &cell->slot[a], &cell->slot_line[a],
-			 &cell->slot_cached[a]);
+	case MOVE_PREFETCH_COPY:
+		read_in(&state->copy[b][a], config->bytes);
 		break;
-	case MOVE_PREFETCH_SLOT:
-		load(cell->slot[a], &cell->slot_line[a], &cell->slot_cached[a]);
+	case MOVE_EVICT_COPY:
+		maintain(OP_FLUSH, &state->copy[b][a], config->bytes);
 		break;
 	case MOVE_DIE:
-		state->task[a] = 0;
-		for (half = 0; half < config->halves; half++)
-			forget_promises(&state->cell[half], a);
-		if ((config->flags & MODEL_PER_PROCESS) && state->count)
-			state->count--;
-		break;
-	case MOVE_STRAY_END:
-		start_event(config, state, SYNC_END, STRAY, DMA_TO_DEVICE);
+		state->open = a;
+		state->dead = state->event ? 2 : 1;
+		if (config->plan == PLAN_FIRST_STAGE)
+			state->believed = 0;
 		break;
 	}
 }
 
-/* Every move that is possible in a state. Returns how many. */
-static unsigned int list_moves(const struct model_config *config,
-			       const struct model_state *state, u16 *moves,
-			       u64 *refused)
+/**
+ * model_refuses() - whether a mapping is refused
+ * @config: the plan and the devices
+ * @state: who has mapped
+ * @device: who wants to
+ *
+ * Return: true for the first stage's H11: two writers, one with a copy.
+ */
+bool model_refuses(const struct model_config *config,
+		   const struct model_state *state, unsigned int device)
 {
-	const struct model_arch *arch = config->arch;
-	unsigned int n = 0, half, i, dir, other;
-	bool stores;
+	const unsigned int copies = BIT(SYNC_COPY);
+	struct model_state joined = *state;
+	struct event_plan plan;
+	unsigned int i, writers = 0;
 
-	if (state->event)
-		moves[n++] = MOVE(MOVE_STEP, 0, 0);
+	if (config->plan != PLAN_FIRST_STAGE || !writes(config, device))
+		return false;
+	joined.mapped |= 1 << device;
+	collect_peers(config, &joined, &plan);
+	for (i = 0; i < config->nr_devices; i++)
+		writers += is_mapped(&joined, i) && writes(config, i);
+	return writers > 1 && has_peer(plan.peer, plan.nr, copies, true);
+}
 
-	for (i = 0; !state->event && i < MODEL_TASKS; i++) {
-		if (state->task[i]) {
-			moves[n++] = MOVE(MOVE_END, i, 0);
-			if ((config->flags & MODEL_DYING) &&
-			    task_writes(state->task[i]) && state->count < 3)
-				moves[n++] = MOVE(MOVE_DIE, i, 0);
+/* Kinds of access that the plan might tell from one another. */
+static bool is_other_access(const struct model_config *config, unsigned int dir)
+{
+	return dir != DMA_TO_DEVICE || config->plan == PLAN_NO_H3 ||
+	       config->plan == PLAN_STOCK ||
+	       config->plan == PLAN_ACCESS_DIRECTION;
+}
+
+static unsigned int list_events(const struct model_config *config,
+				const struct model_state *state, u16 *moves,
+				unsigned int n)
+{
+	bool kernel = config->flags & MODEL_KERNEL;
+	unsigned int i, dir;
+
+	for (dir = DMA_BIDIRECTIONAL; dir <= DMA_FROM_DEVICE; dir++) {
+		if (!is_other_access(config, dir))
 			continue;
-		}
-		/* Tasks are alike: the first idle one begins. */
-		if (i && !state->task[0])
-			break;
-		if (any_task_open(state) && (config->flags & MODEL_ONE_ACCESS))
-			break;
-		for (dir = DMA_BIDIRECTIONAL; dir <= DMA_FROM_DEVICE; dir++)
-			moves[n++] = MOVE(MOVE_BEGIN, i, dir);
+		moves[n++] = MOVE(MOVE_BEGIN, 0, dir);
+		moves[n++] = MOVE(MOVE_END, 0, dir);
+		if (is_write(dir) && state->open)
+			moves[n++] = MOVE(MOVE_END, 1, dir);
 	}
-	if (!state->event && !state->count &&
-	    (config->flags & MODEL_STRAY_END))
-		moves[n++] = MOVE(MOVE_STRAY_END, 0, 0);
-
-	for (i = 0; !state->event && i < config->nr_devices; i++) {
+	if (kernel && !state->kernel)
+		moves[n++] = MOVE(MOVE_BEGIN, 1, DMA_BIDIRECTIONAL);
+	if (state->kernel)
+		moves[n++] = MOVE(MOVE_END, 2, DMA_BIDIRECTIONAL);
+	for (i = 0; i < config->nr_devices; i++)
 		if (is_mapped(state, i))
 			moves[n++] = MOVE(MOVE_UNMAP, i, 0);
-		else if (refuses(config) &&
-			 model_conflicts(config, state, i, &other))
-			(*refused)++;
-		else
+		else if (!model_refuses(config, state, i))
 			moves[n++] = MOVE(MOVE_MAP, i, 0);
-	}
+	return n;
+}
 
-	stores = any_task_writes(state);
-	for (half = 0; half < config->halves; half++) {
-		const struct model_cell *cell = &state->cell[half];
+static unsigned int list_writes(const struct model_config *config,
+				const struct model_state *state, bool stores,
+				u16 *moves, unsigned int n)
+{
+	unsigned int places = config->lines * config->bytes, place, i;
+
+	if (state->nr_writes == config->writes)
+		return n;
+	/* The bytes of one line are alike. */
+	if (!state->nr_writes && config->lines == 1)
+		places = 1;
+	for (place = 0; place < places; place++) {
+		unsigned int line = line_of(config, place);
 
 		if (stores)
-			moves[n++] = MOVE(MOVE_STORE, 0, half);
-		if (cell->line == LINE_ABSENT) {
-			if (arch->speculates)
-				moves[n++] = MOVE(MOVE_PREFETCH, 0, half);
-			else if (any_task_open(state))
-				moves[n++] = MOVE(MOVE_LOAD, 0, half);
-		}
-		if (cell->line == LINE_DIRTY) {
-			moves[n++] = MOVE(MOVE_EVICT, 0, half);
-			/* With speculation: dropped, and read in again. */
-			if (!arch->speculates)
-				moves[n++] = MOVE(MOVE_WRITE_BACK, 0, half);
-		}
+			moves[n++] = MOVE(MOVE_STORE, 0, place);
 		for (i = 0; i < config->nr_devices; i++) {
-			const struct model_face *face;
+			const struct model_face *face = face_of(config, i, line);
 
-			if (!is_mapped(state, i))
+			if (!may_run(state, i) || !writes(config, i))
 				continue;
-			face = face_of(config, i, half);
-			if (may_write(config, state, i, half) &&
-			    !h14_race(config, state, i, half)) {
-				moves[n++] = MOVE(MOVE_WRITE, i, half);
-				if (face->coherent && !face->bounced)
-					moves[n++] = MOVE(MOVE_WRITE_CACHED, i,
-							  half);
-			}
-			if (!face->bounced || face->coherent)
-				continue;
-			if (cell->slot_line[i] == LINE_DIRTY)
-				moves[n++] = MOVE(MOVE_EVICT_SLOT, i, half);
-			else if (cell->slot_line[i] == LINE_ABSENT &&
-				 arch->speculates && writes(config, i))
-				moves[n++] = MOVE(MOVE_PREFETCH_SLOT, i, half);
+			moves[n++] = MOVE(MOVE_WRITE, i, place);
+			if (!face->copies && face->snoops &&
+			    page_has_line(config, line))
+				moves[n++] = MOVE(MOVE_WRITE_CACHED, i, place);
 		}
 	}
 	return n;
 }
 
-#define MAX_MOVES	64
-
-/* Who would read something too old in this state, on which half. */
-static bool is_wrong(const struct model_config *config,
-		     const struct model_state *state, unsigned int *who,
-		     unsigned int *where)
+/* What the caches do by themselves. */
+static unsigned int list_cache_moves(const struct model_config *config,
+				     const struct model_state *state,
+				     u16 *moves, unsigned int n)
 {
-	bool excluded = any_task_writes(state) ||
-			(is_cpu_event(state) && state->dir != DMA_FROM_DEVICE);
-	unsigned int half, i;
+	const struct model_arch *arch = config->arch;
+	unsigned int line, i;
 
-	for (half = 0; half < config->halves; half++) {
-		const struct model_cell *cell = &state->cell[half];
-		u8 cpu = cell->line == LINE_ABSENT ? cell->memory :
-						     cell->cached;
+	for (line = 0; line < config->lines; line++) {
+		u8 page = state->page[line].line;
 
-		*where = half;
-		for (i = 0; i < MODEL_TASKS; i++) {
-			*who = MODEL_DEVICES + i;
-			if (state->task[i] && cpu < cell->seen[i])
-				return true;
+		if (page == LINE_ABSENT && page_has_line(config, line))
+			moves[n++] = MOVE(arch->speculates ? MOVE_PREFETCH :
+							     MOVE_LOAD, 0, line);
+		if (page != LINE_ABSENT)
+			moves[n++] = MOVE(MOVE_EVICT, 0, line);
+		/* With speculation: dropped, and read in again. */
+		if (page == LINE_DIRTY && !arch->speculates)
+			moves[n++] = MOVE(MOVE_WRITE_BACK, 0, line);
+		for (i = 0; i < config->nr_devices; i++) {
+			const struct model_face *face = face_of(config, i, line);
+			u8 copy = state->copy[line][i].line;
+
+			if (!face->copies || face->snoops ||
+			    !copy_is_used(config, state, i, line, false))
+				continue;
+			if (copy != LINE_ABSENT)
+				moves[n++] = MOVE(MOVE_EVICT_COPY, i, line);
+			else if (arch->speculates)
+				moves[n++] = MOVE(MOVE_PREFETCH_COPY, i, line);
 		}
-		for (i = 0; !excluded && i < config->nr_devices; i++) {
-			*who = i;
-			if (may_run(state, i) && reads(config, i) &&
-			    model_device_read(config, state, i, half) <
-			    cell->owed[i])
+	}
+	return n;
+}
+
+/*
+ * Without a noncoherent writer whether an access may be open changes nothing
+ * but an END for reading, which then pushes as one for writing does.
+ */
+static bool counts_matter(const struct model_config *config)
+{
+	unsigned int i, line;
+
+	for (i = 0; i < config->nr_devices; i++)
+		for (line = 0; line < config->lines; line++)
+			if (is_noncoherent_writer(config, i, line))
+				return true;
+	return has_slots(config);
+}
+
+/*
+ * Every move that is possible in a state. Returns how many. @plan is made that
+ * of the event under way.
+ */
+static unsigned int list_moves(const struct model_config *config,
+			       const struct model_state *state,
+			       struct event_plan *plan, u16 *moves)
+{
+	bool stores = true;
+	unsigned int n = 0;
+
+	if (state->event) {
+		make_plan(config, state, plan);
+		stores = !holds_stores(config, plan, state->pc);
+		moves[n++] = MOVE(MOVE_STEP, 0, 0);
+	} else {
+		n = list_events(config, state, moves, n);
+	}
+	if (state->open && counts_matter(config)) {
+		moves[n++] = MOVE(MOVE_DIE, 0, 0);
+		if (!state->dead)
+			moves[n++] = MOVE(MOVE_DIE, 1, 0);
+	}
+	n = list_writes(config, state, stores, moves, n);
+	return list_cache_moves(config, state, moves, n);
+}
+
+/* Judgement. */
+
+/**
+ * struct complaint - what is wrong in a state
+ * @view: who reads it
+ * @place: where
+ * @value: what
+ * @missed: the write that it was promised, or 0: it does not agree with the CPU
+ */
+struct complaint {
+	unsigned int view;
+	unsigned int place;
+	u8 value;
+	u8 missed;
+};
+
+/* A write that @view was promised and that knew what it reads. */
+static u8 find_missed(const struct model_state *state, unsigned int view,
+		      unsigned int place, u8 value)
+{
+	u8 promised = state->known[view] & ~excused(state);
+	unsigned int i;
+
+	if (!value)
+		return MODEL_INITIAL;
+	for (i = MODEL_INITIAL + 1; i <= last_write(state); i++)
+		if (promised & mask_of(i) && state->write[i].place == place &&
+		    (value == MODEL_INITIAL ||
+		     state->write[i].knew & mask_of(value)))
+			return i;
+	return 0;
+}
+
+/*
+ * All agree, and of writes that conflicted by line not one has been kept. So
+ * few writes are one conflict.
+ */
+static bool is_all_lost(const struct model_config *config,
+			const struct model_state *state, struct complaint *what)
+{
+	unsigned int i;
+
+	if (state->quiet != QUIET_AGREED || !state->conflicts ||
+	    state->dropped)
+		return false;
+	what->view = MODEL_CPU;
+	for (i = MODEL_INITIAL + 1; i <= last_write(state); i++) {
+		if (!(state->conflicts & mask_of(i)))
+			continue;
+		what->missed = i;
+		what->place = state->write[i].place;
+		what->value = peek(&state->page[line_of(config, what->place)],
+				   what->place % config->bytes);
+		if (what->value > MODEL_INITIAL &&
+		    !(state->write[i].knew & mask_of(what->value)))
+			return false;
+	}
+	return true;
+}
+
+static bool is_wrong(const struct model_config *config,
+		     const struct model_state *state, struct complaint *what)
+{
+	unsigned int places = config->lines * config->bytes;
+	unsigned int *place = &what->place, *view = &what->view;
+
+	for (*place = 0; *place < places; (*place)++) {
+		u8 cpu = peek(&state->page[line_of(config, *place)],
+			      *place % config->bytes);
+
+		*view = MODEL_CPU;
+		what->value = cpu;
+		what->missed = find_missed(state, *view, *place, cpu);
+		if (what->missed)
+			return true;
+		for (*view = 0; *view < config->nr_devices; (*view)++) {
+			if (!may_run(state, *view) || !reads(config, *view))
+				continue;
+			what->value = model_device_read(config, state, *view,
+							*place);
+			what->missed = find_missed(state, *view, *place,
+						   what->value);
+			if (what->missed || (state->quiet == QUIET_AGREED &&
+					     what->value != cpu))
 				return true;
 		}
 	}
-	return false;
+	return is_all_lost(config, state, what);
 }
 
 /* Exploration. */
@@ -1523,118 +2114,115 @@ static void swap_bytes(u8 *a, u8 *b)
 	*b = c;
 }
 
-/* Tasks differ in nothing but what they do. */
-static void order_tasks(const struct model_config *config,
-			struct model_state *state)
+/* Devices of one kind that do the same differ in nothing but this. */
+static bool is_before(const struct model_config *config,
+		      const struct model_state *state, unsigned int a,
+		      unsigned int b)
 {
-	unsigned int key[MODEL_TASKS], task, half;
+	unsigned int line, i;
+	int order;
 
-	for (task = 0; task < MODEL_TASKS; task++) {
-		key[task] = state->task[task] << 1 |
-			    (is_cpu_event(state) && state->actor == task);
-		for (half = 0; half < config->halves; half++)
-			key[task] = key[task] << 3 |
-				    state->cell[half].seen[task];
-	}
-	if (key[0] >= key[1])
-		return;
+	order = is_mapped(state, b) - is_mapped(state, a);
+	if (!order)
+		order = state->known[b] - state->known[a];
+	for (line = 0; line < config->lines; line++)
+		for (i = 0; !order && !config->shared && i < config->bytes; i++) {
+			const struct model_memory *x = &state->copy[line][a];
+			const struct model_memory *y = &state->copy[line][b];
 
-	swap_bytes(&state->task[0], &state->task[1]);
-	for (half = 0; half < config->halves; half++)
-		swap_bytes(&state->cell[half].seen[0],
-			   &state->cell[half].seen[1]);
-	if (is_cpu_event(state) && state->actor < MODEL_TASKS)
-		state->actor = !state->actor;
-}
-
-static u32 device_key(const struct model_config *config,
-		      const struct model_state *state, unsigned int device)
-{
-	unsigned int half, i;
-	u32 key = 0;
-
-	for (half = 0; half < config->halves; half++) {
-		const struct model_cell *cell = &state->cell[half];
-
-		key = key << 11 | cell->slot[device] |
-		      cell->slot_line[device] << 3 |
-		      cell->slot_cached[device] << 5 | cell->owed[device] << 8;
-	}
-	for (i = 0; i < MODEL_DEVICES; i++)
-		if (state->order[i] == device + 1)
-			key |= (i + 1) << 22;
-	return key;
+			order = y->byte[i] - x->byte[i];
+			if (!order)
+				order = y->cached[i] - x->cached[i];
+			if (!order)
+				order = y->line - x->line;
+			if (!order)
+				order = state->twin[line][b][i] -
+					state->twin[line][a][i];
+		}
+	for (i = MODEL_INITIAL + 1;
+	     !order && i <= last_write(state); i++)
+		order = (state->write[i].writer == b) -
+			(state->write[i].writer == a);
+	return order < 0;
 }
 
 static void swap_devices(const struct model_config *config,
 			 struct model_state *state, unsigned int a,
 			 unsigned int b)
 {
-	unsigned int half, i;
+	unsigned int line, i;
+	u8 mapped = state->mapped & ~(1 << a | 1 << b);
 
-	for (half = 0; half < config->halves; half++) {
-		struct model_cell *cell = &state->cell[half];
+	mapped |= is_mapped(state, a) << b | is_mapped(state, b) << a;
+	state->mapped = mapped;
+	swap_bytes(&state->known[a], &state->known[b]);
+	for (line = 0; !config->shared && line < config->lines; line++) {
+		struct model_memory copy = state->copy[line][a];
 
-		swap_bytes(&cell->slot[a], &cell->slot[b]);
-		swap_bytes(&cell->slot_line[a], &cell->slot_line[b]);
-		swap_bytes(&cell->slot_cached[a], &cell->slot_cached[b]);
-		swap_bytes(&cell->owed[a], &cell->owed[b]);
+		state->copy[line][a] = state->copy[line][b];
+		state->copy[line][b] = copy;
+		for (i = 0; i < MODEL_BYTES; i++)
+			swap_bytes(&state->twin[line][a][i],
+				   &state->twin[line][b][i]);
 	}
-	for (i = 0; i < MODEL_DEVICES; i++)
-		if (state->order[i] == a + 1)
-			state->order[i] = b + 1;
-		else if (state->order[i] == b + 1)
-			state->order[i] = a + 1;
-	if (is_map_event(state)) {
-		if (state->actor == a)
-			state->actor = b;
-		else if (state->actor == b)
-			state->actor = a;
-	}
+	for (i = MODEL_INITIAL + 1; i <= last_write(state); i++)
+		if (state->write[i].writer == a)
+			state->write[i].writer = b;
+		else if (state->write[i].writer == b)
+			state->write[i].writer = a;
 }
 
-/* Nor do devices of one kind that do the same. */
 static void order_devices(const struct model_config *config,
 			  struct model_state *state)
 {
 	unsigned int a, b;
 
+	/* Within an event some have had their steps. */
+	if (state->event)
+		return;
 	for (a = 0; a + 1 < config->nr_devices; a++)
 		for (b = a + 1; b < config->nr_devices; b++)
 			if (config->device[a].kind == config->device[b].kind &&
 			    config->device[a].dir == config->device[b].dir &&
-			    device_key(config, state, a) <
-			    device_key(config, state, b))
+			    is_before(config, state, b, a))
 				swap_devices(config, state, a, b);
 }
 
-/*
- * A reader's slot changes only when its line is written back, so a clean line
- * holds what the slot holds, and might as well be absent.
- */
-static void forget_clean_lines(const struct model_config *config,
-			       struct model_cell *cell)
+/* What no move and no judgement will ask for again. */
+static void forget(const struct model_config *config,
+		   struct model_state *state)
 {
-	unsigned int i;
+	unsigned int last = last_write(state), i, view;
 
-	for (i = 0; i < config->nr_devices; i++)
-		if (!writes(config, i) && cell->slot_line[i] == LINE_CLEAN) {
-			cell->slot_line[i] = LINE_ABSENT;
-			cell->slot_cached[i] = 0;
-		}
+	for (i = 0; i < config->lines; i++)
+		if (state->page[i].line != LINE_DIRTY)
+			state->loose &= ~written_to(config, state, i);
+	state->loose &= ~excused(state);
+
+	/*
+	 * Whether a write is excused is decided when the later one is made. And
+	 * whoever disagrees after fewer writes does so in a history with more:
+	 * some can be made before anybody maps.
+	 */
+	if (state->nr_writes < config->writes) {
+		state->quiet = QUIET_NOT;
+		return;
+	}
+	for (view = 0; view < MODEL_VIEWS; view++) {
+		u8 *known = &state->known[view];
+
+		*known &= ~excused(state);
+		for (i = last; i > MODEL_INITIAL; i--)
+			if (*known & mask_of(i) & ~state->unpushed)
+				*known &= ~state->write[i].knew;
+	}
 }
 
 /* One state for all that cannot be told apart. */
 static void canonical(const struct model_config *config,
 		      struct model_state *state, u64 *word)
 {
-	unsigned int half;
-
-	for (half = 0; half < config->halves; half++) {
-		forget_clean_lines(config, &state->cell[half]);
-		rename_versions(config, &state->cell[half]);
-	}
-	order_tasks(config, state);
+	forget(config, state);
 	order_devices(config, state);
 	pack(config, state, word);
 }
@@ -1708,10 +2296,12 @@ void model_explore(const struct model_config *config,
 {
 	struct model_result found = { .verdict = MODEL_RIGHT };
 	struct model_state from, to;
-	unsigned int n, i, who, where;
-	u64 word[3], hashed, *entry;
-	u16 moves[MAX_MOVES];
+	struct complaint complaint;
+	struct event_plan plan;
+	u16 moves[MODEL_MOVES];
+	unsigned int n, i, j;
 	u32 next, slots;
+	u64 *entry;
 
 	model_first_state(config, &from);
 	canonical(config, &from, space->node[0].word);
@@ -1721,25 +2311,28 @@ void model_explore(const struct model_config *config,
 	slots = grow_table(space, 0, 1);
 
 	for (next = 0; next < found.states; next++) {
-		const struct model_node *node = &space->node[next];
+		struct model_node *node = &space->node[next];
 
 		found.depth = node->depth;
 		if (config->depth && node->depth >= config->depth) {
 			found.cut++;
 			continue;
 		}
-		model_first_state(config, &from);
 		unpack(config, node->word, &from);
-		n = list_moves(config, &from, moves, &found.refused);
+		n = list_moves(config, &from, &plan, moves);
 		found.moves += n;
+		for (i = 0; i < n; i++) {
+			to = from;
+			play(config, &plan, &to, moves[i]);
+			canonical(config, &to, space->word[i]);
+			space->hash[i] = hash(space->word[i]);
+			prefetch(&space->table[space->hash[i] & (slots - 1)]);
+		}
 		for (i = 0; i < n; i++) {
 			struct model_node *new;
 
-			to = from;
-			play(config, &to, moves[i]);
-			canonical(config, &to, word);
-			hashed = hash(word);
-			entry = lookup(space, slots, word, hashed);
+			entry = lookup(space, slots, space->word[i],
+				       space->hash[i]);
 			if (*entry)
 				continue;
 			if (found.states == space->nodes) {
@@ -1748,14 +2341,14 @@ void model_explore(const struct model_config *config,
 				return;
 			}
 			new = &space->node[found.states];
-			new->word[0] = word[0];
-			new->word[1] = word[1];
-			new->word[2] = word[2];
+			for (j = 0; j < MODEL_WORDS; j++)
+				new->word[j] = space->word[i][j];
 			new->parent = next;
 			new->depth = node->depth + 1;
 			found.states++;
-			*entry = hashed >> 32 << 32 | found.states;
-			if (is_wrong(config, &to, &who, &where)) {
+			*entry = space->hash[i] >> 32 << 32 | found.states;
+			unpack(config, new->word, &to);
+			if (is_wrong(config, &to, &complaint)) {
 				found.verdict = MODEL_WRONG;
 				found.bad = found.states - 1;
 				*result = found;
@@ -1821,34 +2414,19 @@ static const char *dir_name(unsigned int dir)
 	return name[dir];
 }
 
-static void put_access(struct text *text, unsigned int task, unsigned int dir)
-{
-	static const char * const name[] = { "read-write", "write", "read" };
-
-	put(text, " (task ");
-	put_number(text, task + 1);
-	put(text, ", ");
-	put(text, name[dir]);
-	put(text, ")");
-}
-
 /**
  * model_is_possible() - tell whether an architecture can have such a mix
  * @config: the mix
  *
- * Return: false if a device is bounced where there is no swiotlb, or does not
- * snoop where all do.
+ * Return: false if a device does not snoop where all do.
  */
 bool model_is_possible(const struct model_config *config)
 {
-	unsigned int i, half;
+	unsigned int i, line;
 
-	for (i = 0; i < config->nr_devices; i++)
-		for (half = 0; half < MODEL_HALVES; half++)
-			if ((config->arch->no_slots &&
-			     face_of(config, i, half)->bounced) ||
-			    (config->arch->all_snoop &&
-			     !face_of(config, i, half)->coherent))
+	for (i = 0; config->arch->all_snoop && i < config->nr_devices; i++)
+		for (line = 0; line < MODEL_LINES; line++)
+			if (!face_of(config, i, line)->snoops)
 				return false;
 	return true;
 }
@@ -1874,10 +2452,31 @@ const struct model_arch *model_is_like(const struct model_arch *arch)
 	       like->for_cpu[DMA_TO_DEVICE] != arch->for_cpu[DMA_TO_DEVICE] ||
 	       like->speculates != arch->speculates ||
 	       like->write_through != arch->write_through ||
-	       like->all_snoop != arch->all_snoop ||
-	       like->no_slots != arch->no_slots)
+	       like->all_snoop != arch->all_snoop)
 		like++;
 	return like;
+}
+
+/**
+ * model_covers() - find an architecture that does all that another does
+ * @arch: an architecture
+ *
+ * Where the CPU speculates and caches are written back later, an operation that
+ * does more is one that does less after or before a move of the cache: a flush
+ * is a write-back and drop, then an invalidate of nothing, or a clean, then a
+ * drop of what is clean. So arm covers them, whose operations do the least, as
+ * long as the driver's plan is the same.
+ *
+ * Return: an architecture, which is wrong if @arch is; @arch if there is none.
+ */
+const struct model_arch *model_covers(const struct model_arch *arch)
+{
+	const struct model_arch *arm = &model_archs[1];
+
+	if (arch->supported && arch->speculates && !arch->write_through &&
+	    arch->for_cpu[DMA_BIDIRECTIONAL] != OP_NONE)
+		return arm;
+	return arch;
 }
 
 /**
@@ -1904,34 +2503,63 @@ void model_describe_mix(const struct model_config *config, char *text,
 		put(&out, ", ");
 		put(&out, does[config->device[i].dir]);
 	}
+	if (config->shared)
+		put(&out, "; copies are shared");
 }
 
-static void put_half(struct text *text, const struct model_config *config,
-		     unsigned int half)
+static void put_line_name(struct text *text, const struct model_config *config,
+			  unsigned int line)
 {
-	put(text, config->halves > 1 ? (half ? " half 1" : " half 0") : " it");
+	if (config->lines > 1) {
+		put(text, " of page ");
+		put_number(text, line);
+	}
+}
+
+static void put_place(struct text *text, const struct model_config *config,
+		      unsigned int place)
+{
+	if (config->lines > 1)
+		put(text, " page ");
+	else
+		put(text, " byte ");
+	put_number(text, place);
 }
 
 static void put_event(struct text *text, const struct model_state *state)
 {
-	switch (state->event - 1) {
-	case SYNC_BEGIN:
-	case SYNC_END:
-		put(text, is_event(state, SYNC_BEGIN) ? "begin" : "end");
-		if (state->actor == STRAY)
-			put(text, " (nobody's, write)");
-		else
-			put_access(text, state->actor, state->dir);
+	static const char * const access[] = { "read-write", "write", "read" };
+
+	switch (state->event) {
+	case EVENT_BEGIN:
+		put(text, state->counted & MODEL_OWN ? "vmap" : "START(");
 		break;
-	case SYNC_MAP:
+	case EVENT_END:
+		if (state->actor)
+			put(text, "vunmap");
+		else
+			put(text, "END(");
+		break;
+	case EVENT_MAP:
 		put(text, "map of ");
 		put_device(text, state->actor);
-		break;
-	case SYNC_UNMAP:
+		return;
+	case EVENT_UNMAP:
 		put(text, "unmap of ");
 		put_device(text, state->actor);
-		break;
+		return;
 	}
+	if (state->event == EVENT_BEGIN ? state->counted & MODEL_OWN :
+					  state->actor)
+		return;
+	put(text, access[state->dir]);
+	put(text, ")");
+}
+
+static void put_copy_name(struct text *text, unsigned int copy)
+{
+	put_device(text, copy);
+	put(text, "'s copy");
 }
 
 static void put_micro(struct text *text, const struct model_config *config,
@@ -1940,41 +2568,50 @@ static void put_micro(struct text *text, const struct model_config *config,
 	static const char * const op_name[] = {
 		"nothing", "clean", "invalidate", "clean and invalidate",
 	};
-	const struct model_step *step;
+	unsigned int within = (state->pc - 1) % PC_PER_STEP, copy, part;
+	struct place_in_plan at;
 	struct event_plan plan;
-	unsigned int half;
 	bool for_cpu;
 
 	put_event(text, state);
 	put(text, ": ");
-	if (state->pc < PC_STEPS) {
-		put(text, "pages -> slot");
+	make_plan(config, state, &plan);
+	at.step = &plan.step[(state->pc - 1) / PC_PER_STEP];
+	if (at.step->op == SYNC_FETCH || at.step->op == SYNC_PUSH) {
+		copy = within / PC_PER_COPY / MODEL_LINES;
+		part = within % PC_PER_COPY;
+		at.line = within / PC_PER_COPY % MODEL_LINES;
+		if (part == 0 || part > MODEL_BYTES) {
+			put(text, part ? "for_device of " : "for_cpu of ");
+			put_copy_name(text, copy);
+		} else {
+			put(text, at.step->op == SYNC_FETCH ? "fetch from " :
+							      "push to ");
+			put_copy_name(text, copy);
+			if (config->bytes > 1)
+				put_place(text, config, part - 1);
+		}
+		put_line_name(text, config, at.line);
 		return;
 	}
-	make_plan(config, state, &plan);
-	step = &plan.step[(state->pc - PC_STEPS) / PC_PER_STEP];
-	for_cpu = step->phase == SYNC_FOR_CPU;
-	half = (state->pc - PC_STEPS) % PC_PER_STEP / 2;
+
+	locate(config, &plan, state->pc, &at);
+	for_cpu = at.op == SYNC_FOR_CPU;
+	if (at.step->op == SYNC_FLUSH)
+		put(text, "flush: ");
 	put(text, for_cpu ? "for_cpu(" : "for_device(");
-	if (step->peer == LOOP_BACK)
+	if (at.step->peer == LOOP_BACK)
 		put(text, "own device");
 	else
-		put_device(text, plan.device[step->peer]);
+		put_device(text, plan.device[at.step->peer]);
 	put(text, ", ");
-	put(text, dir_name(step->dir));
+	put(text, dir_name(at.step->dir));
 	put(text, "): ");
-	if (((state->pc - PC_STEPS) & 1) == for_cpu) {
+	if (at.second == for_cpu)
 		put(text, for_cpu ? "slot -> pages" : "pages -> slot");
-	} else {
-		put(text, op_name[for_cpu ?
-				  config->arch->for_cpu[step->dir] :
-				  config->arch->for_device[step->dir]]);
-		if (step->peer != LOOP_BACK &&
-		    face_of(config, plan.device[step->peer], half)->bounced)
-			put(text, " slot");
-	}
-	if (config->halves > 1)
-		put_half(text, config, half);
+	else
+		put(text, op_name[arch_op(config, at.op, at.step->dir)]);
+	put_line_name(text, config, at.line);
 }
 
 static void put_move(struct text *text, const struct model_config *config,
@@ -1989,101 +2626,123 @@ static void put_move(struct text *text, const struct model_config *config,
 		return;
 	case MOVE_BEGIN:
 	case MOVE_END:
-	case MOVE_MAP:
-	case MOVE_UNMAP:
-		started.event = 1 + (move >> 8 == MOVE_BEGIN ? SYNC_BEGIN :
-				     move >> 8 == MOVE_END ? SYNC_END :
-				     move >> 8 == MOVE_MAP ? SYNC_MAP :
-							     SYNC_UNMAP);
-		started.actor = a;
+		started.event = move >> 8 == MOVE_BEGIN ? EVENT_BEGIN :
+							  EVENT_END;
+		started.actor = a == 2;
 		started.dir = b;
-		if (move >> 8 == MOVE_END)
-			started.dir = state->task[a] - 1;
+		started.counted = a ? MODEL_OWN : 0;
 		put_event(text, &started);
-		if (move >> 8 == MOVE_MAP) {
-			put(text, ", ");
-			put(text, dir_name(mapped_dir(config, a)));
-		}
+		if (move >> 8 == MOVE_END && !a && is_write(b) && state->open)
+			put(text, " by another process");
+		return;
+	case MOVE_MAP:
+		put(text, "map of ");
+		put_device(text, a);
+		put(text, ", ");
+		put(text, dir_name(mapped_dir(config, a)));
+		return;
+	case MOVE_UNMAP:
+		put(text, "unmap of ");
+		put_device(text, a);
 		return;
 	case MOVE_STORE:
 		put(text, "the CPU stores to");
-		break;
-	case MOVE_LOAD:
-		put(text, "the CPU loads");
-		break;
-	case MOVE_PREFETCH:
-		put(text, "the CPU reads ahead");
-		break;
-	case MOVE_EVICT:
-		put(text, "the cache writes back and drops");
-		break;
-	case MOVE_WRITE_BACK:
-		put(text, "the cache writes back");
-		break;
+		put_place(text, config, b);
+		return;
 	case MOVE_WRITE:
 	case MOVE_WRITE_CACHED:
 		put_device(text, a);
 		put(text, " writes");
-		put_half(text, config, b);
+		put_place(text, config, b);
 		if (move >> 8 == MOVE_WRITE_CACHED)
 			put(text, ", which stays in a cache");
 		return;
-	case MOVE_EVICT_SLOT:
-		put(text, "the cache writes back ");
-		put_device(text, a);
-		put(text, "'s slot");
+	case MOVE_LOAD:
+		put(text, "the CPU loads the line");
+		put_line_name(text, config, b);
 		return;
-	case MOVE_PREFETCH_SLOT:
+	case MOVE_PREFETCH:
+		put(text, "the CPU reads the line ahead");
+		put_line_name(text, config, b);
+		return;
+	case MOVE_EVICT:
+		put(text, state->page[b].line == LINE_DIRTY ?
+		    "the cache writes back and drops the line" :
+		    "the cache drops the line");
+		put_line_name(text, config, b);
+		return;
+	case MOVE_WRITE_BACK:
+		put(text, "the cache writes back the line");
+		put_line_name(text, config, b);
+		return;
+	case MOVE_PREFETCH_COPY:
 		put(text, "the CPU reads ahead in ");
-		put_device(text, a);
-		put(text, "'s slot");
+		put_copy_name(text, a);
+		put_line_name(text, config, b);
+		return;
+	case MOVE_EVICT_COPY:
+		put(text, state->copy[b][a].line == LINE_DIRTY ?
+		    "the cache writes back and drops " : "the cache drops ");
+		put_copy_name(text, a);
+		put_line_name(text, config, b);
 		return;
 	case MOVE_DIE:
-		put(text, "task ");
-		put_number(text, a + 1);
-		put(text, " dies without an END");
-		return;
-	case MOVE_STRAY_END:
-		put(text, "end (nobody's, write)");
+		put(text, a ? "one of two that have a write access open dies" :
+			      "the process dies without an END");
 		return;
 	}
-	put_half(text, config, b);
 }
 
-static void put_line(struct text *text, u8 line, u8 cached)
+static void put_values(struct text *text, const struct model_config *config,
+		       const u8 *value)
 {
-	if (line == LINE_ABSENT) {
+	unsigned int i;
+
+	for (i = 0; i < config->bytes; i++)
+		put_number(text, value[i]);
+}
+
+static void put_cached(struct text *text, const struct model_config *config,
+		       const struct model_memory *memory)
+{
+	if (memory->line == LINE_ABSENT) {
 		put(text, "-");
 		return;
 	}
-	put_number(text, cached);
-	put(text, line == LINE_DIRTY ? " dirty" : " clean");
+	put_values(text, config, memory->cached);
+	put(text, memory->line == LINE_DIRTY ? " dirty" : " clean");
 }
 
-static void put_cell(struct text *text, const struct model_config *config,
-		     const struct model_state *state, unsigned int half)
+static void put_line(struct text *text, const struct model_config *config,
+		     const struct model_state *state, unsigned int line)
 {
-	const struct model_cell *cell = &state->cell[half];
 	unsigned int i;
 
 	put(text, "| page ");
-	put_number(text, cell->memory);
-	put(text, "  line ");
-	put_line(text, cell->line, cell->cached);
+	put_values(text, config, state->page[line].byte);
+	if (page_has_line(config, line)) {
+		put(text, "  line ");
+		put_cached(text, config, &state->page[line]);
+	}
 	for (i = 0; i < config->nr_devices; i++) {
-		const struct model_face *face = face_of(config, i, half);
+		const struct model_memory *copy = &state->copy[line][i];
 
-		if (!face->bounced || !is_mapped(state, i))
+		if (!face_of(config, i, line)->copies ||
+		    !copy_is_used(config, state, i, line, false))
 			continue;
-		put(text, "  slot ");
+		put(text, has_slots(config) ? "  slot " : "  copy ");
 		put_device(text, i);
 		put(text, " ");
-		put_number(text, cell->slot[i]);
-		if (!face->coherent && cell->slot_line[i] != LINE_ABSENT) {
+		put_values(text, config, copy->byte);
+		if (copy->line != LINE_ABSENT) {
 			put(text, " (line ");
-			put_line(text, cell->slot_line[i],
-				 cell->slot_cached[i]);
+			put_cached(text, config, copy);
 			put(text, ")");
+		}
+		if (!has_slots(config) &&
+		    copy_is_used(config, state, i, line, true)) {
+			put(text, " twin ");
+			put_values(text, config, state->twin[line][i]);
 		}
 	}
 }
@@ -2091,36 +2750,30 @@ static void put_cell(struct text *text, const struct model_config *config,
 static void put_end(struct text *text, const struct model_config *config,
 		    const struct model_state *state)
 {
-	const struct model_cell *cell;
-	unsigned int who, where;
+	struct complaint what;
 
-	if (!is_wrong(config, state, &who, &where))
+	if (!is_wrong(config, state, &what))
 		return;
-	cell = &state->cell[where];
 	put(text, "    WRONG: ");
-	if (who < MODEL_DEVICES) {
-		put_device(text, who);
-		put(text, " reads version ");
-		put_number(text, model_device_read(config, state, who, where));
+	if (what.view == MODEL_CPU)
+		put(text, "the CPU");
+	else
+		put_device(text, what.view);
+	put(text, " reads ");
+	put_number(text, what.value);
+	if (what.missed) {
 		put(text, " and was promised ");
-		put_number(text, cell->owed[who]);
+		put_number(text, what.missed);
 	} else {
-		put(text, "task ");
-		put_number(text, who - MODEL_DEVICES + 1);
-		put(text, " reads version ");
-		put_number(text, cell->line == LINE_ABSENT ? cell->memory :
-							     cell->cached);
-		put(text, " and was promised ");
-		put_number(text, cell->seen[who - MODEL_DEVICES]);
+		put(text, ", the CPU something else, after a START and an END");
 	}
-	if (config->halves > 1) {
-		put(text, " on");
-		put_half(text, config, where);
+	if (config->lines * config->bytes > 1) {
+		put(text, ",");
+		put_place(text, config, what.place);
 	}
 }
 
-#define STORY_MOVES	96
-#define STORY_COLUMN	72
+#define STORY_COLUMN	64
 
 /**
  * model_story() - tell the way to the wrong state
@@ -2129,8 +2782,6 @@ static void put_end(struct text *text, const struct model_config *config,
  * @result: what it found
  * @emit: called for each line
  * @context: for @emit
- *
- * Versions are not renamed here: they count the writes.
  */
 void model_story(const struct model_config *config,
 		 const struct model_space *space,
@@ -2138,29 +2789,30 @@ void model_story(const struct model_config *config,
 		 void *context)
 {
 	struct model_state state, next;
-	u32 path[STORY_MOVES], at;
-	u16 moves[MAX_MOVES];
-	unsigned int n = 0, i, m, ways, half;
-	char line[240];
-	u64 refused, word[3];
+	struct event_plan plan;
+	u16 moves[MODEL_MOVES];
+	unsigned int n, i, m, ways, line;
+	u64 word[MODEL_WORDS];
+	char buffer[240];
+	u32 at;
 
 	if (result->verdict != MODEL_WRONG)
 		return;
-	for (at = result->bad; at && n < STORY_MOVES;
-	     at = space->node[at].parent)
-		path[n++] = at;
-
+	n = space->node[result->bad].depth;
 	model_first_state(config, &state);
 	for (i = 0; i < n; i++) {
-		struct text text = { line, sizeof(line), 0 };
+		struct text text = { buffer, sizeof(buffer), 0 };
 
-		/* The path has canonical names, the story keeps its own. */
-		ways = list_moves(config, &state, moves, &refused);
+		at = result->bad;
+		while (space->node[at].depth > i + 1)
+			at = space->node[at].parent;
+		/* On the path devices may be in another order. */
+		ways = list_moves(config, &state, &plan, moves);
 		for (m = 0; m < ways; m++) {
 			next = state;
-			play(config, &next, moves[m]);
+			play(config, &plan, &next, moves[m]);
 			canonical(config, &next, word);
-			if (same(word, space->node[path[n - 1 - i]].word))
+			if (same(word, space->node[at].word))
 				break;
 		}
 		if (m == ways) {
@@ -2173,18 +2825,18 @@ void model_story(const struct model_config *config,
 		put_number(&text, i + 1);
 		put(&text, ". ");
 		put_move(&text, config, &state, moves[m]);
-		play(config, &state, moves[m]);
-		for (half = 0; half < config->halves; half++) {
-			put_to_column(&text, STORY_COLUMN + 32 * half);
-			put_cell(&text, config, &state, half);
+		play(config, &plan, &state, moves[m]);
+		for (line = 0; line < config->lines; line++) {
+			put_to_column(&text, STORY_COLUMN + 40 * line);
+			put_line(&text, config, &state, line);
 		}
-		emit(context, line);
+		emit(context, buffer);
 	}
 
 	{
-		struct text text = { line, sizeof(line), 0 };
+		struct text text = { buffer, sizeof(buffer), 0 };
 
 		put_end(&text, config, &state);
-		emit(context, line);
+		emit(context, buffer);
 	}
 }

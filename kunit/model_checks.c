@@ -7,28 +7,12 @@
 
 static unsigned int nr_dirs(const struct model_walk *walk)
 {
-	return walk->folded ? 2 : 3;
+	return walk->fold ? 2 : 3;
 }
 
 static unsigned int nr_types(const struct model_walk *walk)
 {
 	return model_nr_kinds * nr_dirs(walk);
-}
-
-static bool next_policy(struct model_walk *walk)
-{
-	if (walk->policy >= 0 || walk->at_policy == SYNC_POLICY_ALL)
-		return false;
-	walk->at_policy = SYNC_POLICY_ALL;
-	return true;
-}
-
-static bool next_arch(struct model_walk *walk)
-{
-	if (walk->arch >= 0 || walk->at_arch + 1 == model_nr_archs)
-		return false;
-	walk->at_arch++;
-	return true;
 }
 
 /* Devices come in any order later, so a mix is a multiset. */
@@ -38,20 +22,37 @@ static bool next_types(struct model_walk *walk)
 
 	while (k && walk->type[k - 1] == types - 1)
 		k--;
-	if (!k)
+	if (!k) {
+		for (i = 0; i < MODEL_DEVICES; i++)
+			walk->type[i] = 0;
 		return false;
+	}
 	walk->type[k - 1]++;
 	for (i = k; i < walk->nr_devices; i++)
 		walk->type[i] = walk->type[k - 1];
 	return true;
 }
 
-static void reset_types(struct model_walk *walk)
+static bool next_shared(struct model_walk *walk)
 {
-	unsigned int i;
+	walk->at_shared = !walk->at_shared;
+	return walk->at_shared;
+}
 
-	for (i = 0; i < MODEL_DEVICES; i++)
-		walk->type[i] = 0;
+static bool next_arch(struct model_walk *walk)
+{
+	if (walk->arch < 0 && ++walk->at_arch < model_nr_archs)
+		return true;
+	walk->at_arch = walk->arch < 0 ? 0 : walk->arch;
+	return false;
+}
+
+static bool next_policy(struct model_walk *walk)
+{
+	if (walk->policy >= 0 || walk->at_policy == SYNC_POLICY_ALL)
+		return false;
+	walk->at_policy = SYNC_POLICY_ALL;
+	return true;
 }
 
 static void make_config(const struct model_walk *walk,
@@ -67,7 +68,11 @@ static void make_config(const struct model_walk *walk,
 	config->arch = &model_archs[walk->at_arch];
 	config->policy = walk->at_policy;
 	config->nr_devices = walk->nr_devices;
-	config->halves = walk->halves;
+	config->shared = walk->at_shared;
+	config->lines = walk->lines;
+	config->bytes = walk->bytes;
+	config->writes = walk->writes;
+	config->flags = walk->flags;
 	config->depth = walk->depth;
 	for (i = 0; i < walk->nr_devices; i++) {
 		config->device[i].kind = walk->type[i] / dirs_used;
@@ -75,41 +80,78 @@ static void make_config(const struct model_walk *walk,
 	}
 }
 
+static const struct model_kind *kind_of(const struct model_config *config,
+					unsigned int device)
+{
+	return &model_kinds[config->device[device].kind];
+}
+
+static bool all_snoop(const struct model_config *config)
+{
+	unsigned int i, line;
+
+	for (i = 0; i < config->nr_devices; i++)
+		for (line = 0; line < MODEL_LINES; line++)
+			if (!kind_of(config, i)->face[line].snoops)
+				return false;
+	return true;
+}
+
+/* How many devices use a copy that another could use as well. */
+static bool can_share(const struct model_config *config)
+{
+	unsigned int line, i, snoops, nr;
+
+	for (line = 0; line < config->lines; line++)
+		for (snoops = 0; snoops < 2; snoops++) {
+			for (i = 0, nr = 0; i < config->nr_devices; i++)
+				nr += kind_of(config, i)->face[line].copies &&
+				      kind_of(config, i)->face[line].snoops ==
+				      snoops;
+			if (nr > 1)
+				return true;
+		}
+	return false;
+}
+
 static unsigned int count_noncoherent(const struct model_config *config)
 {
 	unsigned int i, part, nr = 0;
 
-	for (i = 0; i < config->nr_devices; i++) {
-		const struct model_kind *kind =
-			&model_kinds[config->device[i].kind];
-
-		for (part = 0; part < kind->nr_parts; part++)
-			nr += kind->part[part] == SYNC_NONCOHERENT;
-	}
+	for (i = 0; i < config->nr_devices; i++)
+		for (part = 0; part < kind_of(config, i)->nr_parts; part++)
+			nr += kind_of(config, i)->part[part] ==
+			      SYNC_NONCOHERENT;
 	return nr;
 }
 
 static bool is_wanted(const struct model_walk *walk,
 		      const struct model_config *config)
 {
-	unsigned int i;
+	unsigned int kinds = walk->kinds, i, faces = 0;
 
 	if (walk->arch < 0 && !config->arch->supported)
 		return false;
-	for (i = 0; walk->kinds && i < config->nr_devices; i++)
-		if (!(walk->kinds & 1 << config->device[i].kind))
+	if (!kinds)
+		kinds = walk->lines > 1 ? MODEL_MAIN_KINDS | MODEL_PARTLY :
+					  MODEL_MAIN_KINDS;
+	for (i = 0; i < config->nr_devices; i++) {
+		if (!(kinds & 1 << config->device[i].kind))
 			return false;
-	if (!model_is_possible(config))
+		faces += kind_of(config, i)->nr_parts > 1;
+	}
+	if (walk->lines > 1 && !faces)
 		return false;
-	if (!walk->folded)
+	if (!model_is_possible(config) ||
+	    (config->shared && !can_share(config)))
+		return false;
+	if (!walk->fold)
 		return true;
-	if (walk->arch < 0 && model_is_like(config->arch) != config->arch)
+	if (walk->arch < 0 && (model_is_like(config->arch) != config->arch ||
+			       (all_snoop(config) && !config->arch->all_snoop)))
 		return false;
-	/* Two halves tell more than one only if somebody has two faces. */
-	for (i = 0; walk->halves > 1 && i < config->nr_devices; i++)
-		if (model_kinds[config->device[i].kind].nr_parts > 1)
-			break;
-	if (walk->halves > 1 && i == config->nr_devices)
+	if (walk->arch < 0 && walk->fold == FOLD_COVERED &&
+	    model_covers(config->arch) != config->arch)
 		return false;
 	return walk->policy >= 0 || config->policy == SYNC_POLICY_MINIMAL ||
 	       count_noncoherent(config) > 1;
@@ -130,14 +172,9 @@ bool model_walk_next(struct model_walk *walk, struct model_config *config)
 			walk->at_arch = walk->arch < 0 ? 0 : walk->arch;
 			walk->at_policy = walk->policy < 0 ?
 					  SYNC_POLICY_MINIMAL : walk->policy;
-			reset_types(walk);
-		} else if (!next_types(walk)) {
-			reset_types(walk);
-			if (!next_arch(walk)) {
-				walk->at_arch = walk->arch < 0 ? 0 : walk->arch;
-				if (!next_policy(walk))
-					return false;
-			}
+		} else if (!next_types(walk) && !next_shared(walk) &&
+			   !next_arch(walk) && !next_policy(walk)) {
+			return false;
 		}
 		make_config(walk, config);
 	} while (!is_wanted(walk, config));
@@ -149,56 +186,73 @@ const struct model_wrong model_wrongs[] = {
 	  PLAN_STOCK, 0, "x86" },
 	{ "access-direction",
 	  "every peer is synced with the direction of the CPU access",
-	  PLAN_ACCESS_DIRECTION, 0, NULL },
-	{ "first-peer", "only the first peer is synced",
-	  PLAN_FIRST_PEER, 0, NULL },
-	{ "last-peer", "only the last peer is synced",
-	  PLAN_LAST_PEER, 0, NULL },
-	{ "swapped", "for_cpu and for_device swapped",
-	  PLAN_SWAPPED, 0, NULL },
+	  PLAN_ACCESS_DIRECTION },
+	{ "first-stage", "slots copied whole; open accesses, matched calls count",
+	  PLAN_FIRST_STAGE, 0, "x86" },
+	{ "swapped", "for_cpu and for_device, fetch and push swapped",
+	  PLAN_SWAPPED },
 	{ "reversed", "the steps in reverse order",
-	  PLAN_REVERSED, 0, NULL },
-	{ "no-H2", "begin copies readers' slots back as well",
-	  PLAN_NO_H2, 0, NULL },
+	  PLAN_REVERSED },
+	{ "whole-copies", "copies are copied whole, not merged",
+	  PLAN_WHOLE_COPY, 0, "x86" },
+	{ "fetch-keeps-twin", "a fetch leaves the twin as it was",
+	  PLAN_FETCH_KEEPS_TWIN, 0, "x86" },
+	{ "push-keeps-twin", "a push leaves the twin as it was",
+	  PLAN_PUSH_KEEPS_TWIN, 0, "x86" },
+	{ "end-of-own", "an end pushes only if its process had begun a write",
+	  PLAN_END_OF_OWN },
 	{ "no-H3", "a write-only begin fetches nothing",
-	  PLAN_NO_H3, 0, NULL },
-	{ "no-H4", "begin copies back before it invalidates (bounce_conflict=allow)",
-	  PLAN_NO_H4, MODEL_ALLOW_CONFLICT | MODEL_ONE_WRITER |
-	  MODEL_ONE_ACCESS, NULL },
+	  PLAN_NO_H3 },
+	{ "no-H4", "copies are fetched before caches are invalidated",
+	  PLAN_NO_H4 },
+	{ "no-H4-clean", "what was fetched is not cleaned",
+	  PLAN_NO_H4_CLEAN },
 	{ "no-H5", "FROM_DEVICE is mapped as it is asked for",
-	  PLAN_NO_H5, 0, NULL },
+	  PLAN_NO_H5 },
 	{ "no-H6", "the end of a read access does nothing",
-	  PLAN_NO_H6, 0, NULL },
+	  PLAN_NO_H6 },
+	{ "no-H6-open", "... unless somebody writes, whatever is open",
+	  PLAN_NO_H6_OPEN },
 	{ "no-H9", "a reader stands for the noncoherent peers",
-	  PLAN_NO_H9, 0, NULL },
-	{ "no-H11", "no mapping is refused",
-	  PLAN_NO_H11, 0, NULL },
-	{ "no-H12", "begin does not wait for devices that write",
-	  PLAN_NO_H12, 0, NULL },
-	{ "no-H13", "map and unmap sync nothing but the new peer",
-	  PLAN_NO_H13, 0, NULL },
-	{ "no-H13-slot", "map and unmap refresh the slots of bounced writers",
-	  PLAN_NO_H13_SLOT, 0, NULL },
+	  PLAN_NO_H9 },
+	{ "no-H13", "map and unmap sync nothing but a new copy",
+	  PLAN_NO_H13 },
+	{ "no-H13-others", "map and unmap sync nothing but their own peer",
+	  PLAN_NO_H13_OTHERS },
+	{ "no-H13-before", "map invalidates for the mapping that joins as well",
+	  PLAN_NO_H13_BEFORE },
 	{ "no-H14", "nothing is cleaned for coherent writers",
-	  PLAN_NO_H14, 0, NULL },
+	  PLAN_NO_H14 },
 	{ "no-H15", "an open write access changes nothing",
-	  PLAN_NO_H15, 0, NULL },
-	{ "H15-clean", "in an open write access begin cleans, then invalidates",
-	  PLAN_H15_CLEAN, 0, NULL },
-
+	  PLAN_NO_H15 },
+	{ "no-H15-atomic", "stores come between the two halves of a flush",
+	  PLAN_NO_H15_ATOMIC },
+	{ "no-H15-order", "an end cleans before it pushes into copies",
+	  PLAN_NO_H15_ORDER },
+	{ "no-H15-own", "an end lowers another process's count",
+	  PLAN_NO_H15_OWN },
+	{ "no-H15-dead", "a process that has died does not count",
+	  PLAN_NO_H15_DEAD },
+	{ "no-H15-kernel", "a kernel mapping does not count",
+	  PLAN_NO_H15_KERNEL, MODEL_KERNEL },
+	{ "not-lazy", "for_cpu is taken to invalidate everywhere",
+	  PLAN_NOT_LAZY, 0, "mips" },
+	{ "copy-not-invalidated", "a copy's lines are not invalidated for a merge",
+	  PLAN_COPY_NOT_INVALIDATED },
+	{ "copy-not-cleaned", "a copy's lines are not cleaned after a merge",
+	  PLAN_COPY_NOT_CLEANED },
+	{ "new-copy-dirty", "a new copy is filled, and its lines left dirty",
+	  PLAN_NEW_COPY_DIRTY },
 	{ "no-H18", "a part of a mapping stands for the whole buffer",
-	  PLAN_NO_H18, 0, "arm",
-	  MODEL_NONCOHERENT | MODEL_PARTLY_NONCOHERENT },
+	  PLAN_NO_H18, 0, "arm", MODEL_NONCOHERENT | MODEL_PARTLY_NONCOHERENT },
 
-	/* Beyond the contract: what no exporter can promise. */
-	{ "H14-race", "a coherent device writes while a noncoherent writer is unmapped",
-	  PLAN_DRIVER, MODEL_H14_RACE, NULL },
-	{ "write-in-read", "a device writes while the CPU reads",
-	  PLAN_DRIVER, MODEL_WRITE_IN_READ, NULL },
-	{ "open-for-ever", "a begin that is never ended counts for ever",
-	  PLAN_DRIVER, MODEL_DYING, NULL },
-	{ "stray-end", "an end of a write access that nobody began is carried out",
-	  PLAN_DRIVER, MODEL_STRAY_END, NULL },
+	/* What no exporter can promise. */
+	{ "one-line", "two bytes of a line count as two",
+	  PLAN_DRIVER, MODEL_STRICT_LINES },
+	{ "loose-store", "a store outside of any access counts",
+	  PLAN_DRIVER, MODEL_STRICT_LOOSE },
+	{ "H14-race", "a coherent write between clean and invalidate counts",
+	  PLAN_DRIVER, MODEL_STRICT_H14 },
 	{ "no-post-flush",
 	  "the CPU speculates, for_cpu does nothing (mips would be so)",
 	  PLAN_DRIVER, 0, "mips without flush" },
@@ -212,6 +266,21 @@ const struct model_wrong model_wrongs[] = {
 
 const unsigned int model_nr_wrongs = ARRAY_SIZE(model_wrongs);
 
+static int arch_named(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < model_nr_archs; i++) {
+		const char *a = model_archs[i].name, *b = name;
+
+		while (*a && *a == *b)
+			a++, b++;
+		if (!*a && !*b)
+			break;
+	}
+	return i;
+}
+
 /**
  * model_find_shortest() - find a shortest counterexample
  * @wrong: what is wrong
@@ -219,8 +288,9 @@ const unsigned int model_nr_wrongs = ARRAY_SIZE(model_wrongs);
  * @config: set to the mix that has it
  * @result: set to what was found; @space is as model_explore() left it
  *
- * One device if that is enough, otherwise two; among those the shortest way,
- * and among equals the first in the order of the walk.
+ * One device if that is enough, otherwise two, and of these as few writes as
+ * are enough, up to three; among those the shortest way, and among equals the
+ * first in the order of the walk.
  *
  * Return: false if there is none.
  */
@@ -231,41 +301,39 @@ bool model_find_shortest(const struct model_wrong *wrong,
 {
 	struct model_config best, tried;
 	unsigned int shortest = 0;
-	unsigned int nr;
+	unsigned int nr, writes;
 
-	for (nr = 1; nr <= 2 && !shortest; nr++) {
-		struct model_walk walk = {
-			.nr_devices = nr,
-			.halves = wrong->kinds ? 2 : 1,
-			.arch = -1,
-			.policy = SYNC_POLICY_MINIMAL,
-			.kinds = wrong->kinds ?: MODEL_MAIN_KINDS,
-		};
+	for (nr = 1; nr <= 2; nr++) {
+		for (writes = 1; writes <= 3 && !shortest; writes++) {
+			struct model_walk walk = {
+				.nr_devices = nr,
+				.lines = wrong->kinds ? 2 : 1,
+				.bytes = wrong->kinds ? 1 : 2,
+				.writes = writes,
+				.arch = wrong->arch ? arch_named(wrong->arch) :
+						      -1,
+				.policy = SYNC_POLICY_MINIMAL,
+				.fold = wrong->plan == PLAN_NO_H5 ||
+					wrong->plan == PLAN_ACCESS_DIRECTION ?
+					FOLD_NOTHING : FOLD_COVERED,
+				.kinds = wrong->kinds ?: MODEL_MAIN_KINDS,
+			};
 
-		if (wrong->arch)
-			for (walk.arch = 0;; walk.arch++) {
-				const char *a = model_archs[walk.arch].name;
-				const char *b = wrong->arch;
-
-				while (*a && *a == *b)
-					a++, b++;
-				if (!*a && !*b)
+			while (model_walk_next(&walk, &tried)) {
+				/* Its stories are shorter, and few know it. */
+				if (tried.arch->write_through && !wrong->arch)
+					continue;
+				tried.plan = wrong->plan;
+				tried.flags = wrong->flags;
+				tried.depth = shortest ? shortest - 1 : 0;
+				if (shortest == 1)
 					break;
+				model_explore(&tried, space, result);
+				if (result->verdict != MODEL_WRONG)
+					continue;
+				shortest = space->node[result->bad].depth;
+				best = tried;
 			}
-		while (model_walk_next(&walk, &tried)) {
-			/* Its stories are shorter, and few know it. */
-			if (tried.arch->write_through && !wrong->arch)
-				continue;
-			tried.plan = wrong->plan;
-			tried.flags = wrong->flags;
-			tried.depth = shortest ? shortest - 1 : 0;
-			if (shortest == 1)
-				break;
-			model_explore(&tried, space, result);
-			if (result->verdict != MODEL_WRONG)
-				continue;
-			shortest = space->node[result->bad].depth;
-			best = tried;
 		}
 	}
 	if (!shortest)
@@ -277,6 +345,10 @@ bool model_find_shortest(const struct model_wrong *wrong,
 	return true;
 }
 
+const enum model_plan model_row_plans[MODEL_ROW_PLANS] = {
+	PLAN_DRIVER, PLAN_STOCK, PLAN_ACCESS_DIRECTION, PLAN_FIRST_STAGE,
+};
+
 /* Places in model_kinds. */
 #define DIRECT		0
 #define SLOT		2
@@ -285,53 +357,83 @@ bool model_find_shortest(const struct model_wrong *wrong,
 #define WRITES(kind)	{ kind, DMA_FROM_DEVICE }
 #define BOTH_WAYS(kind)	{ kind, DMA_BIDIRECTIONAL }
 
-/* Two edu devices of QEMU under a stock kernel: bounced and direct. */
 const struct model_row model_rows[] = {
+	/* Two edu devices of QEMU under a stock kernel: bounced and direct. */
 	{ "bounced writer -> CPU", { WRITES(SLOT) }, 1,
-	  "mA wA0 br c0 er", { true, false, true } },
+	  "mA wA0 br c0 er", { true, false, true, true }, true },
 	{ "CPU -> bounced reader", { READS(SLOT) }, 1,
-	  "mA bw s0 ew dA0", { true, false, true } },
+	  "mA bw s0 ew dA0", { true, false, true, true }, true },
 	{ "CPU -> direct reader", { READS(DIRECT) }, 1,
-	  "mA bw s0 ew dA0", { true, true, true } },
+	  "mA bw s0 ew dA0", { true, true, true, true }, true },
 	{ "direct writer, bounced reader idle -> CPU",
 	  { WRITES(DIRECT), READS(SLOT) }, 2,
-	  "mA mB wA0 br c0 er", { true, true, false } },
+	  "mA mB wA0 br c0 er", { true, true, false, true }, true },
 	{ "bounced device wrote, CPU writes elsewhere -> device reads",
 	  { BOTH_WAYS(SLOT) }, 1,
-	  "mA wA0 bw s1 ew dA0", { true, true, false } },
+	  "mA wA0 bw s1 ew dA0", { true, true, false, true }, true },
 	{ "bounced device wrote, CPU writes elsewhere -> CPU reads",
 	  { BOTH_WAYS(SLOT) }, 1,
-	  "mA wA0 bw s1 ew br c0 er", { true, false, false } },
+	  "mA wA0 bw s1 ew br c0 er", { true, false, false, true }, true },
 	{ "direct writer, bounced bidirectional mapping idle -> CPU",
 	  { WRITES(DIRECT), BOTH_WAYS(SLOT) }, 2,
-	  "mA mB wA0 br c0 er", { true, true, false } },
+	  "mA mB wA0 br c0 er", { true, true, false, false }, true },
 	{ "direct writer -> CPU read-only access -> bounced reader",
 	  { WRITES(DIRECT), READS(SLOT) }, 2,
-	  "mA mB wA0 br er dB0", { true, false, false } },
+	  "mA mB wA0 br er dB0", { true, false, false, true }, true },
 	{ "CPU writes, bounced FROM_DEVICE peer idle -> CPU reads back",
 	  { WRITES(SLOT) }, 1,
-	  "mA bw s0 ew br c0 er", { true, true, true } },
+	  "mA bw s0 ew br c0 er", { true, true, true, true }, true },
 	{ "CPU read access begins in an open write access -> CPU reads back",
 	  { BOTH_WAYS(SLOT) }, 1,
-	  "mA bw s0 br c0 er ew", { true, true, false } },
+	  "mA bw s0 br c0 er ew", { true, true, false, true }, true },
 	{ "CPU write access begins in an open write access -> device reads",
 	  { BOTH_WAYS(SLOT) }, 1,
-	  "mA bw s0 bw ew ew dA0", { true, false, true } },
+	  "mA bw s0 bw ew ew dA0", { true, false, true, true }, true },
 	{ "bounced writer unmaps -> CPU", { WRITES(SLOT) }, 1,
-	  "mA wA0 uA br c0 er", { true, false, true } },
+	  "mA wA0 uA br c0 er", { true, false, true, true }, true },
+
+	/* What programs do, played by the model only. */
+	{ "START(RW) before each frame, never an END", { BOTH_WAYS(SLOT) }, 1,
+	  "mA wA0 bb c0 wA0 bb c0", { true, false, true, false } },
+	{ "START(RW) ... END(READ)", { BOTH_WAYS(SLOT) }, 1,
+	  "mA bb s0 er dA0 wA1 bb c1", { true, false, false, false } },
+	{ "END(RW) alone as a flush", { READS(SLOT) }, 1,
+	  "mA s0 eb dA0", { true, false, true, false } },
+	{ "START(READ) ... END(WRITE)", { READS(SLOT) }, 1,
+	  "mA br s0 ew dA0", { true, false, true, false } },
+	{ "START interrupted, the result ignored, END", { BOTH_WAYS(SLOT) }, 1,
+	  "mA wA0 s1 eb dA1 br c0", { true, false, false, false } },
+	{ "flush and reread in the middle of a long access",
+	  { BOTH_WAYS(SLOT) }, 1,
+	  "mA bb s0 ew dA0 wA1 br c1 s0 ew dA0 eb",
+	  { true, false, true, false } },
+	{ "START, START, END: a library and its user", { BOTH_WAYS(SLOT) }, 1,
+	  "mA wA0 bb bb c0 eb wA0 bb bb c0 eb", { true, false, true, false } },
+	{ "a process forgot END and lives on", { BOTH_WAYS(SLOT) }, 1,
+	  "mA bb wA0 br c0 er", { true, false, true, false } },
+	{ "another process's END, then a START over the first one's stores",
+	  { BOTH_WAYS(SLOT) }, 1,
+	  "mA bb xb s1 br c1", { true, true, false, false } },
+	{ "a device writes other bytes while a write is held open",
+	  { BOTH_WAYS(SLOT) }, 1,
+	  "mA bb s0 wA1 br c1 c0", { true, false, false, false } },
+	{ "a kernel writer that calls neither begin nor end",
+	  { BOTH_WAYS(SLOT) }, 1,
+	  "mA wA1 s0 br c0 c1", { true, false, false, false } },
+	{ "begin succeeds, the wait for fences fails, the writer unmaps",
+	  { WRITES(SLOT) }, 1,
+	  "mA bb wA0 uA br c0", { true, false, true, false } },
+	{ "a direct writer beside a bounced writer", { WRITES(DIRECT),
+						       BOTH_WAYS(SLOT) }, 2,
+	  "mA mB wA0 wB1 br c0 c1 er dB0", { true, false, false, false } },
 };
 
 const unsigned int model_nr_rows = ARRAY_SIZE(model_rows);
 
 static unsigned int access_of(char c)
 {
-	return c == 'r' ? DMA_FROM_DEVICE : DMA_TO_DEVICE;
-}
-
-/* The task that has such an access open, or the first that has none. */
-static unsigned int task_with(const struct model_state *state, u8 task)
-{
-	return state->task[0] == task ? 0 : 1;
+	return c == 'r' ? DMA_FROM_DEVICE :
+	       c == 'w' ? DMA_TO_DEVICE : DMA_BIDIRECTIONAL;
 }
 
 /**
@@ -339,24 +441,27 @@ static unsigned int task_with(const struct model_state *state, u8 task)
  * @row: the scenario
  * @plan: by which plan
  *
- * Words of the script: mA and uA map and unmap device A, wA0 has it write half
- * 0, dA0 read it; br, bw, er, ew begin and end a read or write access; s0 and
- * c0 have the CPU store to half 0 and read it.
+ * Words of the script: mA and uA map and unmap device A, wA0 has it write page
+ * 0, dA0 read it; br, bw, bb are a START for reading, writing, both, er and so
+ * on an END; xb is one of another process; s0 and c0 have the CPU store to page
+ * 0 and read it.
  *
- * Return: true if every reader read the newest version.
+ * Return: true if every reader read the newest version. A refused mapping is
+ * not right.
  */
 bool model_row_is_right(const struct model_row *row, enum model_plan plan)
 {
 	struct model_config config = {
 		.arch = &model_archs[0],
 		.plan = plan,
-		/* The kernel maps what is asked for; who refuses shows nothing. */
 		.nr_devices = row->nr_devices,
-		.halves = 2,
+		.lines = 2,
+		.bytes = 1,
+		.writes = MODEL_WRITES,
 	};
 	const char *word = row->script;
 	struct model_state state;
-	unsigned int i;
+	unsigned int open = 0, i;
 	bool right = true;
 
 	for (i = 0; i < row->nr_devices; i++)
@@ -364,29 +469,34 @@ bool model_row_is_right(const struct model_row *row, enum model_plan plan)
 	model_first_state(&config, &state);
 
 	while (*word) {
-		unsigned int a = word[1] - 'A', half = word[1] - '0';
+		unsigned int a = word[1] - 'A', page = word[1] - '0';
 		unsigned int dir = access_of(word[1]);
 		unsigned int of_device = word[2] - '0';
-		unsigned int other;
+		bool writes = dir != DMA_FROM_DEVICE;
 
 		switch (*word) {
 		case 'm':
-			/* A refused mapping is never wrong. */
-			if (plan == PLAN_DRIVER &&
-			    model_conflicts(&config, &state, a, &other))
-				return true;
-			model_event(&config, &state, SYNC_MAP, a, 0);
+			if (model_refuses(&config, &state, a))
+				return false;
+			model_event(&config, &state, EVENT_MAP, a, 0, false);
 			break;
 		case 'u':
-			model_event(&config, &state, SYNC_UNMAP, a, 0);
+			model_event(&config, &state, EVENT_UNMAP, a, 0, false);
 			break;
 		case 'b':
-			model_event(&config, &state, SYNC_BEGIN,
-				    task_with(&state, 0), dir);
+			model_event(&config, &state, EVENT_BEGIN, 0, dir,
+				    false);
+			open += writes;
 			break;
 		case 'e':
-			model_event(&config, &state, SYNC_END,
-				    task_with(&state, 1 + dir), dir);
+			/* The last of its own, or one that leaves another. */
+			model_event(&config, &state, EVENT_END, 0, dir,
+				    writes && open == 1);
+			if (writes && open)
+				open--;
+			break;
+		case 'x':
+			model_event(&config, &state, EVENT_END, 0, dir, false);
 			break;
 		case 'w':
 			model_device_write(&config, &state, a, of_device,
@@ -395,14 +505,14 @@ bool model_row_is_right(const struct model_row *row, enum model_plan plan)
 		case 'd':
 			right &= model_device_read(&config, &state, a,
 						   of_device) ==
-				 state.cell[of_device].newest;
+				 model_newest(&state, of_device);
 			break;
 		case 's':
-			model_cpu_store(&config, &state, half);
+			model_cpu_store(&config, &state, page);
 			break;
 		case 'c':
-			right &= model_cpu_load(&state, half) ==
-				 state.cell[half].newest;
+			right &= model_cpu_load(&config, &state, page) ==
+				 model_newest(&state, page);
 			break;
 		}
 		while (*word && *word != ' ')

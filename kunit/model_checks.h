@@ -11,42 +11,64 @@
 /* Kinds by their place in model_kinds. */
 #define MODEL_COHERENT			BIT(0)
 #define MODEL_NONCOHERENT		BIT(1)
-#define MODEL_BOUNCED			BIT(2)
-#define MODEL_BOUNCED_NONCOHERENT	BIT(3)
-#define MODEL_OPAQUE_NONCOHERENT	BIT(4)
-#define MODEL_OPAQUE_BOUNCED		BIT(5)
-#define MODEL_PARTLY_NONCOHERENT		(BIT(10) | BIT(11))
+#define MODEL_COPY			BIT(2)
+#define MODEL_COPY_NONCOHERENT		BIT(3)
+#define MODEL_PARTLY_COHERENT		(BIT(4) | BIT(5))
+#define MODEL_PARTLY_NONCOHERENT	(BIT(6) | BIT(7))
 #define MODEL_MAIN_KINDS	(MODEL_COHERENT | MODEL_NONCOHERENT | \
-				 MODEL_BOUNCED | MODEL_BOUNCED_NONCOHERENT)
+				 MODEL_COPY | MODEL_COPY_NONCOHERENT)
+#define MODEL_PARTLY	(MODEL_PARTLY_COHERENT | MODEL_PARTLY_NONCOHERENT)
+
+/**
+ * enum model_fold - what a walk leaves out, each more than those before
+ * @FOLD_NOTHING: nothing
+ * @FOLD_SAME: what cannot differ: importers that only write (their maps are
+ *	those of importers that do both, and they read less), architectures that
+ *	differ in FROM_DEVICE only or where all devices snoop, and policy all
+ *	where it adds no sync
+ * @FOLD_COVERED: architectures that model_covers() another one
+ */
+enum model_fold {
+	FOLD_NOTHING,
+	FOLD_SAME,
+	FOLD_COVERED,
+};
 
 /**
  * struct model_walk - a walk over mixes
  * @nr_devices: devices in a mix
- * @halves: halves of the buffer
+ * @lines: lines of the buffer; of two, each has one byte, and one device of the
+ *	mix has two faces
+ * @bytes: bytes in a line
+ * @writes: longest history in writes
  * @arch: index of the one architecture, or -1 for all that are supported
  * @policy: the one policy, or -1 for both
- * @folded: leave out what cannot differ: importers that only write (their maps
- *	are those of importers that do both, and they read less),
- *	architectures that differ in FROM_DEVICE only, and policy all where
- *	it only adds syncs of coherent peers
- * @kinds: the kinds of devices, a mask of MODEL_KIND_*, 0 for all
- * @depth: longest history, 0 for all
+ * @fold: what is left out
+ * @kinds: the kinds of devices, a mask of MODEL_KIND_*, 0 for all that have one
+ *	face, or any if there are two lines
+ * @flags: MODEL_*
+ * @depth: longest history in moves, 0 for all
  * @started: set by model_walk_next()
  * @at_arch: likewise
  * @at_policy: likewise
+ * @at_shared: likewise
  * @type: likewise
  */
 struct model_walk {
 	unsigned int nr_devices;
-	unsigned int halves;
+	unsigned int lines;
+	unsigned int bytes;
+	unsigned int writes;
 	int arch;
 	int policy;
-	bool folded;
+	enum model_fold fold;
 	unsigned int kinds;
+	unsigned int flags;
 	unsigned int depth;
 	bool started;
 	unsigned int at_arch;
 	unsigned int at_policy;
+	bool at_shared;
 	unsigned int type[MODEL_DEVICES];
 };
 
@@ -58,8 +80,8 @@ bool model_walk_next(struct model_walk *walk, struct model_config *config);
  * @what: what is wrong
  * @plan: the plan
  * @flags: MODEL_*
- * @arch: the architecture by name, or NULL for all that are supported
- * @kinds: the kinds of devices on two halves, or 0 for MODEL_MAIN_KINDS on one
+ * @arch: the architecture by name, or NULL for those that cover the others
+ * @kinds: the kinds of devices on two lines, or 0 for MODEL_MAIN_KINDS on one
  */
 struct model_wrong {
 	const char *name;
@@ -78,20 +100,26 @@ bool model_find_shortest(const struct model_wrong *wrong,
 			 struct model_config *config,
 			 struct model_result *result);
 
+/* The plans that a row is played by, in the order of its columns. */
+#define MODEL_ROW_PLANS	4
+extern const enum model_plan model_row_plans[MODEL_ROW_PLANS];
+
 /**
- * struct model_row - a scenario that was run in QEMU
+ * struct model_row - a scenario
  * @what: what happens
  * @device: the devices
  * @nr_devices: how many
  * @script: what happens, see model_row_is_right()
- * @right: whether PLAN_DRIVER, PLAN_STOCK and PLAN_ACCESS_DIRECTION get it right
+ * @right: whether each of model_row_plans gets it right
+ * @ran: the columns of stock and access-direction were seen in QEMU
  */
 struct model_row {
 	const char *what;
 	struct model_device device[2];
 	unsigned int nr_devices;
 	const char *script;
-	bool right[3];
+	bool right[MODEL_ROW_PLANS];
+	bool ran;
 };
 
 extern const struct model_row model_rows[];
