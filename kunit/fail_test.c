@@ -8,12 +8,16 @@
  * from and to user memory. After each fault the call has succeeded or given an
  * errno of its row, all that can be counted is what it was before, and the same
  * call succeeds. A row must have had the least number of faults that follows
- * from the source, so that faults which hit nothing fail the test.
+ * from the source, so that faults which hit nothing fail the test. Large copies
+ * are made of small pieces where there is nothing else, which one fault alone
+ * does not show: allocations of each size fail in a test of its own.
  *
  * Would miss: two faults with a success between them; faults in what a device's
- * own DMA layer allocates (the devices are fakes); the start of the module,
- * which is long over; huge pages, for which the driver allocates nothing more;
- * memory left behind that is neither pinned nor came from kmalloc().
+ * own DMA layer allocates (the devices are fakes, but what they are asked for
+ * they have from the page allocator); the start of the module, which is long
+ * over; huge pages, for which the driver allocates nothing more; memory left
+ * behind that is neither pinned nor came from kmalloc(), nor is charged to a
+ * memory cgroup, as all pages of copies are.
  */
 #include <kunit/test.h>
 #include <linux/completion.h>
@@ -44,6 +48,8 @@
 #include <uapi/linux/dma-buf.h>
 
 #include "../driver/buffer.h"
+#include "../driver/memfd.h"
+#include "../driver/shadow.h"
 #include "compat.h"
 #include "fake_device.h"
 #include "files.h"
@@ -153,6 +159,12 @@ static void arm(unsigned int nth, bool all)
 	current->fail_nth = nth;
 }
 
+/* Whether allocations fail by their attributes alone. */
+static void arm_pages(bool on)
+{
+	current->make_it_fail = on;
+}
+
 /* Tell whether the fault was consumed. */
 static bool disarm(void)
 {
@@ -169,13 +181,20 @@ static void arm(unsigned int nth, bool all)
 {
 }
 
+static void arm_pages(bool on)
+{
+}
+
 static bool disarm(void)
 {
 	return false;
 }
 #endif
 
-/* Memory that kmalloc() gave the test's thread, and kfree() has not got back. */
+/*
+ * Memory that kmalloc() gave the test's thread, and kfree() has not got back, and
+ * pages likewise.
+ */
 
 #define MAX_KEPT	4096
 
@@ -244,8 +263,24 @@ static void see_kfree(void *data, unsigned long site, const void *ptr)
 	raw_spin_unlock_irqrestore(&ledger->lock, flags);
 }
 
+/* Pages that are charged to somebody; those of slabs are not. */
+static void see_page_alloc(void *data, struct page *page, unsigned int order,
+			   gfp_t gfp, int migratetype)
+{
+	if (gfp & __GFP_ACCOUNT)
+		see_kmalloc(data, (unsigned long)see_page_alloc, page, 0, 0,
+			    gfp, 0);
+}
+
+static void see_page_free(void *data, struct page *page, unsigned int order)
+{
+	see_kfree(data, 0, page);
+}
+
 static void stop_ledger(void *ledger)
 {
+	unregister_trace_mm_page_alloc(see_page_alloc, ledger);
+	unregister_trace_mm_page_free(see_page_free, ledger);
 	unregister_trace_kmalloc(see_kmalloc, ledger);
 	unregister_trace_kfree(see_kfree, ledger);
 	tracepoint_synchronize_unregister();
@@ -260,6 +295,10 @@ static struct ledger *open_ledger(struct kunit *test)
 	raw_spin_lock_init(&ledger->lock);
 	KUNIT_ASSERT_EQ(test, 0, register_trace_kfree(see_kfree, ledger));
 	KUNIT_ASSERT_EQ(test, 0, register_trace_kmalloc(see_kmalloc, ledger));
+	KUNIT_ASSERT_EQ(test, 0,
+			register_trace_mm_page_free(see_page_free, ledger));
+	KUNIT_ASSERT_EQ(test, 0,
+			register_trace_mm_page_alloc(see_page_alloc, ledger));
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, stop_ledger, ledger));
 	return ledger;
@@ -328,6 +367,7 @@ enum memory_of {
 	TWO_ITEMS,
 	PAGE_TWICE,
 	MANY_ITEMS,
+	APART,
 	HOLES,
 	TOUCHING_PAGES,
 };
@@ -347,9 +387,13 @@ enum memory_of {
  * @dir: the direction it maps in
  * @access: the CPU's access
  * @others: how many mappings another device has already
- * @conflict: they write
- * @fail_maps: how many times the device does not map at first
- * @mixed: every other segment is bounced
+ * @others_write: they write
+ * @shares: the other device is of the same kind, and shares what copies it can
+ * @fail_maps: how many maps of the device, of tables or copies, fail
+ * @mixed: the device reaches every other page
+ * @forced: it reaches only what was allocated for it
+ * @lost: it reaches nothing
+ * @no_room: there must be no copies
  * @merges: the device is behind an IOMMU
  */
 struct row {
@@ -360,13 +404,17 @@ struct row {
 	long errors[2];
 	long want;
 	enum memory_of memory;
-	enum sync_kind kind;
+	enum fake_kind kind;
 	enum dma_data_direction dir;
 	enum dma_data_direction access;
 	unsigned int others;
-	bool conflict;
+	bool others_write;
+	bool shares;
 	unsigned int fail_maps;
 	bool mixed;
+	bool forced;
+	bool lost;
+	bool no_room;
 	bool merges;
 };
 
@@ -384,6 +432,7 @@ struct row {
  * @holes: memory whose pages are not there
  * @fake: the row's device
  * @peer: the device of the mappings that are there already
+ * @probe: a device that tells how much is charged for copies
  * @dmabuf: the buffer
  * @fd: a descriptor of another one, its only reference
  * @attachment: of @fake
@@ -395,6 +444,7 @@ struct row {
  * @writing: it has a write access open
  * @files: the thread's descriptor table, while it has another one
  * @limit: of descriptors, while there is another one
+ * @max_pages: the bound of copies before the test
  */
 struct stage {
 	struct kunit *test;
@@ -407,6 +457,7 @@ struct stage {
 	struct memory *holes;
 	struct fake_device *fake;
 	struct fake_device *peer;
+	struct fake_device *probe;
 	struct dma_buf *dmabuf;
 	long fd;
 	struct dma_buf_attachment *attachment;
@@ -418,6 +469,7 @@ struct stage {
 	struct completion writing;
 	struct files_struct *files;
 	unsigned long limit;
+	unsigned long max_pages;
 };
 
 static bool put_user_args(unsigned int at, const void *args, size_t size)
@@ -441,6 +493,7 @@ static u32 make_items(struct stage *s, struct udmabuf_create_item *items)
 		items[1] = memory_item(s->mem, half - 1, half);
 		return 2;
 	case MANY_ITEMS:
+	case APART:
 		/* So that next to none of them touch. */
 		for (i = 0; i < pages; i++)
 			items[i] = memory_item(s->mem, i * 7 % pages, 1);
@@ -611,7 +664,7 @@ static long detach(struct stage *s)
 
 static enum dma_data_direction dir_of_others(struct stage *s)
 {
-	return s->row->conflict ? DMA_FROM_DEVICE : DMA_TO_DEVICE;
+	return s->row->others_write ? DMA_FROM_DEVICE : DMA_TO_DEVICE;
 }
 
 static long map_others(struct stage *s)
@@ -871,7 +924,13 @@ static long check_text(struct stage *s)
 	if (copy_from_user(text, (void __user *)USER_ADDR, sizeof(text)))
 		return -EFAULT;
 	text[sizeof(text) - 1] = 0;
-	return strstr(text, "size: 32768\n") &&
+	if (!strstr(text, "size: 32768\n"))
+		return -ENODATA;
+	if (s->row->kind == FAKE_BOUNCED)
+		return strstr(text, "copies and twins: 65536\n") &&
+		       strstr(text, "dev kind=copy ") &&
+		       strstr(text, "copy: from=0 ") ? 0 : -ENODATA;
+	return strstr(text, "copies and twins: 0\n") &&
 	       strstr(text, "dev kind=coherent ") ? 0 : -ENODATA;
 }
 
@@ -909,13 +968,17 @@ static const struct step policy_changed = { set_policy, reset_policy };
  * What calls cannot do without. CREATE: the arguments; struct fanout_buffer, the
  * batch of folios and the extents; inode, dentry, struct file and struct dma_buf
  * of a dma-buf; dentry and inode in debugfs. LIST: head and items are copied,
- * there is room for the items. MAP: struct fanout_mapping and two tables. ROOM:
- * what reserve_peers() makes.
+ * there is room for the items. MAP: struct fanout_mapping and two tables, or one
+ * table where there are only copies. ROOM: what fanout_reserve() makes. COPY: it
+ * itself, its memory, its use, and for a writer the TWIN.
  */
 #define CREATE		(1 + 3 + 4 + 2)
 #define LIST		(CREATE + 1 + 1)
 #define MAP		(1 + 2)
+#define MAP_COPIES	(1 + 1)
 #define ROOM		3
+#define COPY		3
+#define TWIN		1
 
 #define CREATE_STEPS	{ &create_args, &created }
 #define LIST_STEPS	{ &list_args, &list_created }
@@ -950,90 +1013,125 @@ static const struct row rows[] = {
 
 	{ "map, coherent reader", ROOM + MAP, MAP_STEPS,
 	  .errors = { -ENOMEM },
-	  .kind = SYNC_COHERENT, .dir = DMA_TO_DEVICE },
+	  .kind = FAKE_COHERENT, .dir = DMA_TO_DEVICE },
 	{ "map, coherent writer", ROOM + MAP, MAP_STEPS,
 	  .errors = { -ENOMEM },
-	  .kind = SYNC_COHERENT, .dir = DMA_FROM_DEVICE },
+	  .kind = FAKE_COHERENT, .dir = DMA_FROM_DEVICE },
 	{ "map, noncoherent reader", ROOM + MAP, MAP_STEPS,
 	  .errors = { -ENOMEM },
-	  .kind = SYNC_NONCOHERENT, .dir = DMA_TO_DEVICE },
+	  .kind = FAKE_NONCOHERENT, .dir = DMA_TO_DEVICE },
 	{ "map, noncoherent writer", ROOM + MAP, MAP_STEPS,
 	  .errors = { -ENOMEM },
-	  .kind = SYNC_NONCOHERENT, .dir = DMA_FROM_DEVICE },
-	{ "map, opaque reader", ROOM + MAP, MAP_STEPS,
+	  .kind = FAKE_NONCOHERENT, .dir = DMA_FROM_DEVICE },
+	{ "map, opaque reader", ROOM + MAP_COPIES + COPY, MAP_STEPS,
 	  .errors = { -ENOMEM },
-	  .kind = SYNC_OPAQUE, .dir = DMA_TO_DEVICE },
-	/* Whether a page stands twice is found out by sorting. */
-	{ "map, opaque writer", ROOM + MAP + 1, MAP_STEPS,
+	  .kind = FAKE_OPAQUE, .dir = DMA_TO_DEVICE },
+	{ "map, opaque writer", ROOM + MAP_COPIES + COPY + TWIN, MAP_STEPS,
 	  .errors = { -ENOMEM },
-	  .kind = SYNC_OPAQUE, .dir = DMA_FROM_DEVICE },
-	{ "map, bounced reader", ROOM + MAP, MAP_STEPS,
+	  .kind = FAKE_OPAQUE, .dir = DMA_FROM_DEVICE },
+	{ "map, bounced reader", ROOM + MAP_COPIES + COPY, MAP_STEPS,
 	  .errors = { -ENOMEM },
-	  .kind = SYNC_BOUNCED, .dir = DMA_TO_DEVICE },
-	{ "map, bounced writer", ROOM + MAP + 1, MAP_STEPS,
+	  .kind = FAKE_BOUNCED, .dir = DMA_TO_DEVICE },
+	{ "map, bounced writer", ROOM + MAP_COPIES + COPY + TWIN, MAP_STEPS,
 	  .errors = { -ENOMEM },
-	  .kind = SYNC_BOUNCED, .dir = DMA_BIDIRECTIONAL },
-	{ "map, mixed reader", ROOM + MAP, MAP_STEPS,
-	  .errors = { -ENOMEM }, .mixed = true,
-	  .kind = SYNC_NONCOHERENT, .dir = DMA_TO_DEVICE },
-	{ "map, mixed writer", ROOM + MAP + 1, MAP_STEPS,
-	  .errors = { -ENOMEM }, .mixed = true,
-	  .kind = SYNC_NONCOHERENT, .dir = DMA_FROM_DEVICE },
+	  .kind = FAKE_BOUNCED, .dir = DMA_BIDIRECTIONAL },
+	{ "map, forced reader", ROOM + MAP_COPIES + COPY, MAP_STEPS,
+	  .errors = { -ENOMEM }, .forced = true,
+	  .kind = FAKE_COHERENT, .dir = DMA_TO_DEVICE },
+	{ "map, forced writer", ROOM + MAP_COPIES + COPY + TWIN, MAP_STEPS,
+	  .errors = { -ENOMEM }, .forced = true,
+	  .kind = FAKE_NONCOHERENT, .dir = DMA_FROM_DEVICE },
+	/* How many of the eight pages touch is luck: one copy there is. */
+	{ "map, mixed reader", ROOM + MAP + COPY, MAP_STEPS,
+	  .errors = { -ENOMEM }, .mixed = true, .memory = APART,
+	  .kind = FAKE_NONCOHERENT, .dir = DMA_TO_DEVICE },
+	{ "map, mixed writer", ROOM + MAP + COPY + TWIN, MAP_STEPS,
+	  .errors = { -ENOMEM }, .mixed = true, .memory = APART,
+	  .kind = FAKE_NONCOHERENT, .dir = DMA_FROM_DEVICE },
+	/* Only a use, and a twin where there is none yet. */
+	{ "map, sharing a reader's copy", ROOM + MAP_COPIES + 1, MAP_STEPS,
+	  .errors = { -ENOMEM }, .others = 1, .shares = true,
+	  .kind = FAKE_BOUNCED, .dir = DMA_TO_DEVICE },
+	{ "map, a writer joins a reader", ROOM + MAP_COPIES + 1 + TWIN,
+	  MAP_STEPS, .errors = { -ENOMEM }, .others = 1, .shares = true,
+	  .kind = FAKE_BOUNCED, .dir = DMA_FROM_DEVICE },
+	{ "map, a writer joins a writer", ROOM + MAP_COPIES + 1, MAP_STEPS,
+	  .errors = { -ENOMEM }, .others = 1, .others_write = true,
+	  .shares = true, .kind = FAKE_BOUNCED, .dir = DMA_FROM_DEVICE },
+	{ "map, some of it shared", ROOM + MAP + 1, MAP_STEPS,
+	  .errors = { -ENOMEM }, .others = 1, .shares = true, .mixed = true,
+	  .memory = APART, .kind = FAKE_COHERENT, .dir = DMA_FROM_DEVICE },
 	{ "map, behind an IOMMU", ROOM + MAP, MAP_STEPS,
 	  .errors = { -ENOMEM }, .merges = true,
-	  .kind = SYNC_NONCOHERENT, .dir = DMA_BIDIRECTIONAL },
+	  .kind = FAKE_NONCOHERENT, .dir = DMA_BIDIRECTIONAL },
 	{ "map, peers need more room", ROOM + MAP, MAP_STEPS,
 	  .errors = { -ENOMEM }, .others = 1,
-	  .kind = SYNC_NONCOHERENT, .dir = DMA_FROM_DEVICE },
+	  .kind = FAKE_NONCOHERENT, .dir = DMA_FROM_DEVICE },
 	{ "map, peers have room", MAP, MAP_STEPS,
 	  .errors = { -ENOMEM }, .others = 2,
-	  .kind = SYNC_NONCOHERENT, .dir = DMA_FROM_DEVICE },
-	{ "map, long tables", ROOM + MAP + 1, MAP_STEPS,
+	  .kind = FAKE_NONCOHERENT, .dir = DMA_FROM_DEVICE },
+	{ "map, long tables", ROOM + MAP, MAP_STEPS,
 	  .errors = { -ENOMEM }, .memory = MANY_ITEMS,
-	  .kind = SYNC_OPAQUE, .dir = DMA_FROM_DEVICE },
-	/* 32, 8, 4 KiB: each try has a table. */
-	{ "map, shorter entries", ROOM + MAP + 2, MAP_STEPS,
-	  .errors = { -ENOMEM }, .fail_maps = 2,
-	  .kind = SYNC_BOUNCED, .dir = DMA_TO_DEVICE },
-	{ "map, no room for the shortest", ROOM + 1 + 3, MAP_STEPS,
-	  .errors = { -ENOMEM }, .want = -ENOMEM, .fail_maps = 3,
-	  .kind = SYNC_BOUNCED, .dir = DMA_TO_DEVICE },
+	  .kind = FAKE_NONCOHERENT, .dir = DMA_FROM_DEVICE },
+	/* 600 pages are 512, 64, 16 and 8 of them, or more pieces. */
+	{ "map, long copies", ROOM + MAP_COPIES + 4 * (COPY + TWIN), MAP_STEPS,
+	  .errors = { -ENOMEM }, .memory = MANY_ITEMS,
+	  .kind = FAKE_BOUNCED, .dir = DMA_FROM_DEVICE },
 	{ "map, the device does not", ROOM + 1 + 1, MAP_STEPS,
 	  .errors = { -ENOMEM }, .want = -EIO, .fail_maps = 1,
-	  .kind = SYNC_NONCOHERENT, .dir = DMA_FROM_DEVICE },
-	{ "map, another one writes", ROOM + MAP, MAP_STEPS,
-	  .errors = { -ENOMEM }, .want = -EOPNOTSUPP,
-	  .others = 1, .conflict = true,
-	  .kind = SYNC_BOUNCED, .dir = DMA_FROM_DEVICE },
-	{ "map, a page stands twice", ROOM + MAP + 1, MAP_STEPS,
-	  .errors = { -ENOMEM }, .want = -EOPNOTSUPP, .memory = PAGE_TWICE,
-	  .kind = SYNC_BOUNCED, .dir = DMA_FROM_DEVICE },
+	  .kind = FAKE_NONCOHERENT, .dir = DMA_FROM_DEVICE },
+	{ "map, a copy is not mapped", ROOM + 1 + COPY + TWIN, MAP_STEPS,
+	  .errors = { -ENOMEM }, .want = -EIO, .fail_maps = 1,
+	  .kind = FAKE_BOUNCED, .dir = DMA_FROM_DEVICE },
+	{ "map, a shared copy is not mapped", ROOM + 1 + 1 + TWIN, MAP_STEPS,
+	  .errors = { -ENOMEM }, .want = -EIO, .fail_maps = 1,
+	  .others = 1, .shares = true,
+	  .kind = FAKE_BOUNCED, .dir = DMA_FROM_DEVICE },
+	{ "map, nothing is reached", ROOM + 1 + 1, MAP_STEPS,
+	  .errors = { -ENOMEM }, .want = -EIO, .lost = true,
+	  .kind = FAKE_BOUNCED, .dir = DMA_FROM_DEVICE },
+	{ "map, no room for copies", ROOM + 1 + 1, MAP_STEPS,
+	  .errors = { -ENOMEM }, .want = -ENOMEM, .no_room = true,
+	  .kind = FAKE_BOUNCED, .dir = DMA_FROM_DEVICE },
+	{ "map, another one writes", ROOM + MAP_COPIES + COPY + TWIN, MAP_STEPS,
+	  .errors = { -ENOMEM }, .others = 1, .others_write = true,
+	  .kind = FAKE_BOUNCED, .dir = DMA_FROM_DEVICE },
+	{ "map, a page stands twice", ROOM + MAP_COPIES + COPY + TWIN,
+	  MAP_STEPS, .errors = { -ENOMEM }, .memory = PAGE_TWICE,
+	  .kind = FAKE_BOUNCED, .dir = DMA_FROM_DEVICE },
 	{ "unmap, reader", 0, MAP_STEPS, .unmake = true,
-	  .kind = SYNC_BOUNCED, .dir = DMA_TO_DEVICE },
+	  .kind = FAKE_BOUNCED, .dir = DMA_TO_DEVICE },
 	{ "unmap, writer among others", 0, MAP_STEPS, .unmake = true,
-	  .others = 2, .kind = SYNC_NONCOHERENT, .dir = DMA_FROM_DEVICE },
+	  .others = 2, .kind = FAKE_NONCOHERENT, .dir = DMA_FROM_DEVICE },
 	{ "unmap, mixed writer", 0, MAP_STEPS, .unmake = true, .mixed = true,
-	  .kind = SYNC_NONCOHERENT, .dir = DMA_FROM_DEVICE },
+	  .memory = APART, .kind = FAKE_NONCOHERENT, .dir = DMA_FROM_DEVICE },
+	{ "unmap, who shares with a writer", 0, MAP_STEPS, .unmake = true,
+	  .others = 2, .others_write = true, .shares = true,
+	  .kind = FAKE_BOUNCED, .dir = DMA_FROM_DEVICE },
+	{ "unmap, forced writer", 0, MAP_STEPS, .unmake = true, .forced = true,
+	  .kind = FAKE_NONCOHERENT, .dir = DMA_FROM_DEVICE },
+	{ "unmap, opaque writer", 0, MAP_STEPS, .unmake = true,
+	  .kind = FAKE_OPAQUE, .dir = DMA_FROM_DEVICE },
 
 	{ "begin, read", 0, { &buffer, &attached, &mapped, &begun },
-	  .kind = SYNC_NONCOHERENT, .dir = DMA_FROM_DEVICE,
+	  .kind = FAKE_NONCOHERENT, .dir = DMA_FROM_DEVICE,
 	  .access = DMA_FROM_DEVICE },
 	{ "begin, write", 0, { &buffer, &attached, &mapped, &begun },
-	  .kind = SYNC_BOUNCED, .dir = DMA_FROM_DEVICE,
+	  .kind = FAKE_BOUNCED, .dir = DMA_FROM_DEVICE,
 	  .access = DMA_TO_DEVICE },
 	{ "begin, after a fence", 0,
 	  { &buffer, &attached, &mapped, &fence, &begun },
-	  .kind = SYNC_OPAQUE, .dir = DMA_FROM_DEVICE,
+	  .kind = FAKE_OPAQUE, .dir = DMA_FROM_DEVICE,
 	  .access = DMA_BIDIRECTIONAL },
 	/* A second process is written down beside the first. */
 	{ "begin, another one writes", 1,
 	  { &buffer, &another_writes, &begun }, .errors = { -ENOMEM },
 	  .access = DMA_TO_DEVICE },
 	{ "end, read", 0, { &buffer, &attached, &mapped, &begun },
-	  .unmake = true, .kind = SYNC_NONCOHERENT, .dir = DMA_FROM_DEVICE,
+	  .unmake = true, .kind = FAKE_NONCOHERENT, .dir = DMA_FROM_DEVICE,
 	  .access = DMA_FROM_DEVICE },
 	{ "end, write", 0, { &buffer, &attached, &mapped, &begun },
-	  .unmake = true, .kind = SYNC_BOUNCED, .dir = DMA_FROM_DEVICE,
+	  .unmake = true, .kind = FAKE_BOUNCED, .dir = DMA_FROM_DEVICE,
 	  .access = DMA_BIDIRECTIONAL },
 	/* The arguments. */
 	{ "SYNC_START", 1, { &buffer, &fence, &start_args, &started },
@@ -1056,6 +1154,10 @@ static const struct row rows[] = {
 	{ "debugfs file", 6,
 	  { &buffer, &attached, &mapped, &room_for_text, &text_read },
 	  .errors = CREATE_ERRORS, .dir = DMA_FROM_DEVICE },
+	{ "debugfs file, copies", 6,
+	  { &buffer, &attached, &mapped, &room_for_text, &text_read },
+	  .errors = CREATE_ERRORS, .kind = FAKE_BOUNCED,
+	  .dir = DMA_FROM_DEVICE },
 	/* The file, what kernfs knows of it, what is written. */
 	{ "sync_policy", 3, { &policy_changed }, .errors = { -ENOMEM } },
 };
@@ -1080,6 +1182,9 @@ enum thing {
 	MAPPINGS,
 	PEERS,
 	DEVICE_MAPPINGS,
+	DEVICE_COPIES,
+	COPIES,
+	CHARGED,
 	OPEN_WRITES,
 	USER_MAPPINGS,
 	POLICY,
@@ -1096,6 +1201,9 @@ static const char * const things[] = {
 	[MAPPINGS] = "mappings",
 	[PEERS] = "peers",
 	[DEVICE_MAPPINGS] = "mappings of the device",
+	[DEVICE_COPIES] = "copies of the devices",
+	[COPIES] = "copies",
+	[CHARGED] = "pages of copies and twins",
 	[OPEN_WRITES] = "open write accesses",
 	[USER_MAPPINGS] = "user mappings",
 	[POLICY] = "policy",
@@ -1138,6 +1246,7 @@ static void count(struct stage *s, long nr[NR_THINGS])
 			       file_count(s->holes->file);
 	nr[USER_MAPPINGS] = current->mm->map_count;
 	nr[DEVICE_MAPPINGS] = s->fake->nr_mappings;
+	nr[DEVICE_COPIES] = s->fake->nr_copies + s->peer->nr_copies;
 	nr[POLICY] = fanout_sync_policy;
 	dput(dir);
 	if (!s->dmabuf)
@@ -1146,7 +1255,9 @@ static void count(struct stage *s, long nr[NR_THINGS])
 	nr[REFERENCES] = file_count(s->dmabuf->file);
 	nr[ATTACHMENTS] = list_count_nodes(&s->dmabuf->attachments);
 	nr[MAPPINGS] = list_count_nodes(&ours->mappings);
-	nr[PEERS] = ours->nr_peers;
+	nr[PEERS] = ours->fanout.nr_peers;
+	nr[COPIES] = list_count_nodes(&ours->shadow.copies);
+	nr[CHARGED] = ours->shadow.nr_pages;
 	nr[OPEN_WRITES] = open_depth(&ours->open_writes);
 }
 
@@ -1265,12 +1376,44 @@ static unsigned int sweep(struct stage *s, bool all)
 	return nth - 1;
 }
 
+/*
+ * What is charged for all copies of all buffers: of what other suites have leaked
+ * for good, and nothing else. The least bound that leaves room for a page tells.
+ */
+static unsigned long charged_pages(struct stage *s)
+{
+	struct udmabuf_create_item item = memory_item(s->mem, 0, 1);
+	unsigned long before = shadow_max_pages, low = 0, high = SZ_64K, mid;
+	struct extents extents;
+	struct shadow shadow = { };
+	LIST_HEAD(uses);
+	int ret;
+
+	KUNIT_ASSERT_EQ(s->test, 0, extents_pin(&extents, &item, 1, U64_MAX));
+	shadow_init(&shadow, &extents);
+	while (low < high) {
+		mid = (low + high) / 2;
+		shadow_max_pages = mid + 1;
+		ret = shadow_use(&shadow, s->probe->dev, DMA_TO_DEVICE, 0, 1,
+				 &uses);
+		shadow_drop(&shadow, &uses);
+		if (ret)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	shadow_max_pages = before;
+	extents_unpin(&extents, false);
+	return low;
+}
+
 static unsigned int total;
 
 /* See the top of this file. */
 static void faults_leave_nothing_behind(struct kunit *test)
 {
 	struct stage *s = test->priv;
+	unsigned long charged = charged_pages(s);
 	unsigned int one, all;
 
 	/* What the kernel keeps for the next time is made here. */
@@ -1286,15 +1429,48 @@ static void faults_leave_nothing_behind(struct kunit *test)
 	if (READ_ONCE(test->status) != KUNIT_SUCCESS)
 		return;
 	close_ledger(test, s->ledger);
+	KUNIT_EXPECT_EQ(test, charged, charged_pages(s));
 	KUNIT_EXPECT_GE(test, one, s->row->least);
 	KUNIT_EXPECT_GE(test, all, s->row->least);
 }
 
 KUNIT_DEFINE_ACTION_WRAPPER(put_file, __fput_sync, struct file *);
 
-static int init(struct kunit *test)
+/* Every other page of a memfd is out of reach. */
+static unsigned long closed[PAGES / 2];
+
+static void close_pages(struct memory *mem)
 {
-	const struct row *row = test->param_value;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(closed); i++)
+		closed[i] = memory_pfn(mem, 2 * i + 1);
+}
+
+static bool is_closed(const struct page *page)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(closed); i++)
+		if (page_to_pfn(page) == closed[i])
+			return true;
+	return false;
+}
+
+static bool is_any(const struct page *page)
+{
+	return true;
+}
+
+static void restore_bound(void *context)
+{
+	struct stage *s = context;
+
+	shadow_max_pages = s->max_pages;
+}
+
+static int init_row(struct kunit *test, const struct row *row)
+{
 	unsigned long addr;
 	struct stage *s;
 
@@ -1307,6 +1483,7 @@ static int init(struct kunit *test)
 	test->priv = s;
 	s->test = test;
 	s->row = row;
+	s->max_pages = shadow_max_pages;
 	s->sysfs = files_mount(test, "sysfs");
 	s->debugfs = files_mount(test, "debugfs");
 	s->node = files_open(files_mount(test, "devtmpfs"), "udmabuf-fanout",
@@ -1325,18 +1502,31 @@ static int init(struct kunit *test)
 	memory_fill(test, s->mem);
 	s->holes = memory_shmem(test, PAGES);
 
-	s->peer = fake_device_create(test, "peer", SYNC_NONCOHERENT);
+	s->probe = fake_device_create(test, "probe", FAKE_BOUNCED);
+	s->peer = fake_device_create(test, "peer", row->shares ? row->kind :
+						   FAKE_NONCOHERENT);
 	s->fake = fake_device_create(test, "dev", row->kind);
 	/* There are many calls, and they are counted by nobody. */
 	bitmap_fill(s->fake->shim->ignored, SHIM_NR_FNS);
 	if (row->mixed) {
-		s->fake->max_mapping_size = SZ_256K;
-		s->fake->bounce_every = 2;
+		close_pages(s->mem);
+		s->fake->unreached = is_closed;
+		if (row->shares)
+			s->peer->unreached = is_closed;
 	}
-	if (row->mixed || row->memory == MANY_ITEMS)
+	if (row->lost) {
+		s->fake->unreached = is_any;
+		s->fake->fail_allocs = UINT_MAX;
+	}
+	s->fake->forced = row->forced;
+	if (row->memory == MANY_ITEMS)
 		s->fake->max_seg_size = PAGE_SIZE;
-	if (row->fail_maps > 1)
-		s->fake->max_seg_size = SZ_32K;
+	if (row->no_room) {
+		shadow_max_pages = 0;
+		KUNIT_ASSERT_EQ(test, 0,
+				kunit_add_action_or_reset(test, restore_bound,
+							  s));
+	}
 	if (row->merges)
 		fake_device_merge(s->fake);
 	if (row->memory == TOUCHING_PAGES)
@@ -1345,6 +1535,103 @@ static int init(struct kunit *test)
 	change_settings(test);
 	return 0;
 }
+
+static int init(struct kunit *test)
+{
+	return init_row(test, test->param_value);
+}
+
+/* Only pages of @order and more fail from now on, and they all do. */
+static void fail_pages(unsigned int order)
+{
+	void *slab = files_debugfs_value("failslab", "probability");
+	void *copy = files_debugfs_value("fail_usercopy", "probability");
+	void *least = files_debugfs_value("fail_page_alloc", "min-order");
+
+	if (slab)
+		set(slab, sizeof(unsigned long), 0);
+	if (copy)
+		set(copy, sizeof(unsigned long), 0);
+	if (least)
+		set(least, sizeof(u32), order);
+	arm_pages(true);
+}
+
+static const struct row pieces_row = {
+	.name = "pieces", .memory = MANY_ITEMS, .kind = FAKE_BOUNCED,
+	.dir = DMA_TO_DEVICE,
+};
+
+/*
+ * Where there is no large piece of memory, copies are made of smaller ones, as
+ * large as there are, down to a page; and where there is none at all, it is an
+ * error that leaves nothing behind.
+ */
+static void copies_are_made_of_what_there_is(struct kunit *test)
+{
+	static const bool forced[] = { false, true };
+	struct stage *s = test->priv;
+	struct fanout_buffer *ours;
+	const struct copy *copy;
+	unsigned int order, i;
+	long before[NR_THINGS];
+	u32 pages, nr;
+	long ret;
+
+	get_buffer(s);
+	KUNIT_ASSERT_EQ(test, 0, attach(s));
+	ours = s->dmabuf->priv;
+	for (i = 0; i < ARRAY_SIZE(forced); i++) {
+		s->fake->forced = forced[i];
+		for (order = 0; order <= 5; order++) {
+			count(s, before);
+			fail_pages(order);
+			ret = map(s);
+			arm_pages(false);
+			if (!order) {
+				KUNIT_EXPECT_TRUE_MSG(test, ret == -ENOMEM ||
+						      (forced[i] &&
+						       ret == -EIO),
+						      "%ld", ret);
+				expect_same(s, before, ret, 0, "");
+				continue;
+			}
+			KUNIT_EXPECT_EQ_MSG(test, 0, ret, "order %u", order);
+			if (ret)
+				continue;
+			pages = 0;
+			nr = 0;
+			list_for_each_entry(copy, &ours->shadow.copies, node) {
+				KUNIT_EXPECT_LT(test, copy->nr_pages,
+						BIT(order));
+				pages += copy->nr_pages;
+				nr++;
+			}
+			KUNIT_EXPECT_EQ(test, MANY_PAGES, pages);
+			KUNIT_EXPECT_GE(test, nr, MANY_PAGES >> (order - 1));
+			KUNIT_EXPECT_EQ(test, 0, unmap(s));
+			expect_same(s, before, ret, 0, "");
+		}
+	}
+	detach(s);
+	put_buffer(s);
+}
+
+static int init_pieces(struct kunit *test)
+{
+	return init_row(test, &pieces_row);
+}
+
+static struct kunit_case pieces_cases[] = {
+	KUNIT_CASE(copies_are_made_of_what_there_is),
+	{ }
+};
+
+static struct kunit_suite pieces_suite = {
+	.name = "udmabuf_fanout_fail_pieces",
+	.init = init_pieces,
+	.test_cases = pieces_cases,
+};
 
 static struct kunit_case fail_cases[] = {
 	KUNIT_CASE_PARAM(faults_leave_nothing_behind, next_row),
@@ -1357,4 +1644,4 @@ static struct kunit_suite fail_suite = {
 	.test_cases = fail_cases,
 };
 
-kunit_test_suite(fail_suite);
+kunit_test_suites(&fail_suite, &pieces_suite);

@@ -1,68 +1,90 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Fake devices: a struct device of a chosen kind, with a DMA layer that stands
- * behind the bindings, so that the driver classifies, maps and syncs for real
- * and every call of it is a record of the shim.
+ * behind the bindings, so that the driver tells kinds, maps, copies and syncs
+ * for real, and every call of it is a record of the shim.
  *
- *	struct fake_device *cam = fake_device_create(test, "cam", SYNC_BOUNCED);
+ *	struct fake_device *cam = fake_device_create(test, "cam", FAKE_BOUNCED);
  *	struct fake_device *gpu = fake_device_create(test, "gpu",
- *						     SYNC_NONCOHERENT);
+ *						     FAKE_NONCOHERENT);
  *
  *	... attach cam->dev and gpu->dev, map ...
+ *	fake_device_store(cam, cam_table, 0, "frame", 5);
  *	shim_mark(cam->shim);
- *	... begin a CPU access ...
- *	FAKE_EXPECT_SYNCS(test, "for_cpu gpu BIDIRECTIONAL",
- *				"for_cpu cam BIDIRECTIONAL");
+ *	... begin a CPU access, see the frame in the memfd's page ...
+ *	FAKE_EXPECT_SYNCS(test, "for_cpu gpu BIDIRECTIONAL");
  *
  * The fake DMA layer is a judge, too. It fails the test for: a table mapped
- * twice; an entry beyond the device's limits; a sync or unmap of anything but
- * the very table, or one whole segment of it, that was mapped for this device
- * (H8); one in another direction than the mapped one (H7); a table that was
- * changed while it was mapped; a mapping left behind.
+ * twice; an entry beyond the device's limits; memory that the device does not
+ * reach; a sync or unmap of anything but what was mapped for this device, whole
+ * (H8) or in pieces; one in another direction than the mapped one (H7), or an
+ * unmap with other attributes; a table that was changed while it was mapped; a
+ * sync of coherent memory; a mapping or a copy left behind; a device that uses
+ * what it was not given.
  *
- * It moves no data: what a sync does is the model's business and the rig's.
+ * It carries data: what a device stores at a DMA address it was given is in the
+ * memory that this address stands for, the buffer's pages or a copy. It has no
+ * caches: what a sync of these does is the model's business.
  */
 #ifndef UDMABUF_FANOUT_FAKE_DEVICE_H
 #define UDMABUF_FANOUT_FAKE_DEVICE_H
 
 #include <linux/list.h>
+#include <linux/types.h>
 
-#include "../driver/sync_plan.h"
 #include "shim.h"
 
 struct page;
+struct sg_table;
+
+/**
+ * enum fake_kind - what a fake device is
+ * @FAKE_COHERENT: it snoops, and reaches all memory
+ * @FAKE_NONCOHERENT: it does not snoop, and reaches all memory
+ * @FAKE_BOUNCED: it snoops, and does not reach the memory of memfds
+ * @FAKE_OPAQUE: it has dma_map_ops of its own, which need syncs
+ */
+enum fake_kind {
+	FAKE_COHERENT,
+	FAKE_NONCOHERENT,
+	FAKE_BOUNCED,
+	FAKE_OPAQUE,
+};
+
+#define FAKE_NR_KINDS	(FAKE_OPAQUE + 1)
 
 /**
  * struct fake_device - a device whose DMA layer is a fake
  * @dev: the device, to be attached to a dma-buf
  * @name: how it is called in records and expectations
  * @test: the test that owns it
- * @shim: the test's recorder
+ * @shim: its test's recorder
  * @coherent: what dev_is_dma_coherent() says
  * @opaque: whether get_dma_ops() finds any
  * @merges: entries are merged into few long segments, as an IOMMU does, and
  *	use_dma_iommu() says so. Set it with fake_device_merge().
- * @real_dma: map, unmap and sync go on into the kernel's DMA API; only the
- *	questions from which the kind is told are answered by the fake, so it
- *	can't be bounced
- * @bounce_every: every n-th entry is bounced, beginning with the first; 0 none
- * @bounces: if set, tells which entries are bounced, by their first page,
- *	instead of @bounce_every
+ * @real_dma: map, unmap, alloc and sync go on into the kernel's DMA API; only
+ *	the questions are answered by the fake, so it reaches all memory unless
+ *	the kernel runs with swiotlb=force
+ * @unreached: tells which pages it does not reach; NULL if it reaches all
+ * @forced: it reaches no memory that is mapped for it, as with swiotlb=force;
+ *	what it is given by dma_alloc_pages() it does
  * @max_seg_size: the DMA API's answer; 64 KiB unless set
  * @seg_boundary: the DMA API's answer; none unless set
- * @max_mapping_size: the DMA API's answer, and a longer bounced entry fails to
- *	map with -EIO; 256 KiB for a bounced device, no limit for others
- * @fail_maps: how many maps fail from now on
- * @fail_errno: with what; -EIO unless set
- * @fail_above: a map with an entry longer than this fails with -EIO; 0 is none
+ * @max_mapping_size: the DMA API's answer; no limit unless set
+ * @fail_maps: how many maps, of tables or copies, fail from now on
+ * @fail_errno: with what tables do; -EIO unless set
+ * @fail_allocs: how many dma_alloc_pages() and dma_alloc_coherent() fail from
+ *	now on
  * @may_leak: mappings left behind do not fail the test
- * @nr_mappings: how many mappings there are
+ * @nr_mappings: how many tables are mapped
+ * @nr_copies: how many copies are mapped or were allocated for it
  *
  * Everything down to @may_leak may be changed by the test at any time and
  * holds for later maps.
  *
  * Invariant: @mappings holds one entry for each table that was mapped and not
- * unmapped.
+ * unmapped, @copies likewise.
  */
 struct fake_device {
 	struct device *dev;
@@ -73,30 +95,38 @@ struct fake_device {
 	bool opaque;
 	bool merges;
 	bool real_dma;
-	unsigned int bounce_every;
-	bool (*bounces)(const struct page *page);
+	bool (*unreached)(const struct page *page);
+	bool forced;
 	unsigned int max_seg_size;
 	unsigned long seg_boundary;
 	size_t max_mapping_size;
 	unsigned int fail_maps;
 	int fail_errno;
-	size_t fail_above;
+	unsigned int fail_allocs;
 	bool may_leak;
 	unsigned int nr_mappings;
+	unsigned int nr_copies;
 	/* private: */
 	struct list_head mappings;
+	struct list_head copies;
 	struct list_head node;
 	dma_addr_t base;
 	dma_addr_t next;
 };
 
 struct fake_device *fake_device_create(struct kunit *test, const char *name,
-				       enum sync_kind kind);
+				       enum fake_kind kind);
 void fake_device_destroy(struct fake_device *fake);
 void fake_device_merge(struct fake_device *fake);
 void fake_device_no_mask(struct fake_device *fake);
 struct sg_table *fake_device_table(struct fake_device *fake);
-bool fake_device_is_slot(struct fake_device *fake, dma_addr_t addr);
+bool fake_device_is_copy(struct fake_device *fake, dma_addr_t addr);
+void fake_device_store(struct fake_device *fake, struct sg_table *sgt,
+		       size_t offset, const void *data, size_t size);
+void fake_device_load(struct fake_device *fake, struct sg_table *sgt,
+		      size_t offset, void *data, size_t size);
+bool fake_page_is_of_memfd(const struct page *page);
+void fake_device_lazy_for_cpu(bool lazy);
 
 void fake_expect_syncs(struct kunit *test, const char *file, int line, ...);
 
@@ -104,10 +134,10 @@ void fake_expect_syncs(struct kunit *test, const char *file, int line, ...);
  * FAKE_EXPECT_SYNCS() - compare the syncs since shim_mark() with a list
  * @test: the test
  * @...: the syncs in order, each "for_cpu NAME DIRECTION" or
- *	"for_device NAME DIRECTION", followed by " xN pages" or " xN slots" if
- *	it was done segment by segment (H18), for N in a row that the device
- *	does or does not share with the CPU; no text at all if nothing may be
- *	synced
+ *	"for_device NAME DIRECTION" for a whole table; "... xN copies" for N
+ *	copies in a row; "flush NAME DIRECTION xN" for N pieces of the buffer's
+ *	own pages, each synced for_device and then for_cpu ("... xN pages" for
+ *	pieces that are not); no text at all if nothing may be synced
  *
  * Moves the mark behind them. If they differ, both lists are printed side by
  * side.

@@ -7,9 +7,11 @@
 #include <linux/debugfs.h>
 #include <linux/err.h>
 #include <linux/fdtable.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mount.h>
 #include <linux/sched.h>
+#include <linux/string.h>
 
 #include "files.h"
 
@@ -46,6 +48,28 @@ struct vfsmount *files_mount(struct kunit *test, const char *type)
 struct file *files_open(struct vfsmount *mnt, const char *name, int flags)
 {
 	return file_open_root_mnt(mnt, name, flags, 0);
+}
+
+/**
+ * files_write() - write a text to a file, as echo does
+ * @test: the test, which fails if there is no such file
+ * @mnt: where files_mount() put its file system
+ * @name: its path there
+ * @text: the text
+ *
+ * Return: what write() returned.
+ */
+ssize_t files_write(struct kunit *test, struct vfsmount *mnt, const char *name,
+		    const char *text)
+{
+	struct file *file = files_open(mnt, name, O_WRONLY);
+	loff_t pos = 0;
+	ssize_t ret;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL_MSG(test, file, "%s", name);
+	ret = kernel_write(file, text, strlen(text), &pos);
+	__fput_sync(file);
+	return ret;
 }
 
 /**

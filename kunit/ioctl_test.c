@@ -118,19 +118,6 @@ static int init(struct kunit *test)
 	return 0;
 }
 
-static ssize_t write_at(struct kunit *test, struct vfsmount *mnt,
-			const char *name, const char *value)
-{
-	struct file *file = files_open(mnt, name, O_WRONLY);
-	loff_t pos = 0;
-	ssize_t ret;
-
-	KUNIT_ASSERT_NOT_ERR_OR_NULL_MSG(test, file, "%s", name);
-	ret = kernel_write(file, value, strlen(value), &pos);
-	__fput_sync(file);
-	return ret;
-}
-
 static ssize_t try_param(struct kunit *test, enum driver driver,
 			 const char *name, const char *value)
 {
@@ -139,7 +126,7 @@ static ssize_t try_param(struct kunit *test, enum driver driver,
 
 	snprintf(path, sizeof(path), "module/%s/parameters/%s",
 		 drivers[driver].module, name);
-	return write_at(test, nodes->sysfs, path, value);
+	return files_write(test, nodes->sysfs, path, value);
 }
 
 /* Set a module parameter of a driver, as root does. */
@@ -975,49 +962,6 @@ static void pins_are_not_locked_memory(struct kunit *test)
 	put_cred(user);
 }
 
-#ifdef CONFIG_MEMCG
-static void remove_cgroup(void *context)
-{
-	struct dentry *dentry = ((struct file *)context)->f_path.dentry;
-	struct inode *dir = d_inode(dentry->d_parent);
-
-	inode_lock(dir);
-	dir->i_op->rmdir(dir, dentry);
-	inode_unlock(dir);
-}
-
-/* A cgroup with a memory limit; it is gone when the test ends. */
-static struct mem_cgroup *memory_cgroup(struct kunit *test, const char *limit)
-{
-	struct vfsmount *mnt = files_mount(test, "cgroup2");
-	struct inode *dir = d_inode(mnt->mnt_root);
-	struct cgroup_subsys_state *css;
-	struct dentry *dentry;
-	struct file *file;
-
-	KUNIT_ASSERT_GT(test, write_at(test, mnt, "cgroup.subtree_control",
-				       "+memory"), 0);
-	/* What it returns differs between kernels; open() tells. */
-	dentry = d_alloc_name(mnt->mnt_root, "fanout");
-	KUNIT_ASSERT_NOT_NULL(test, dentry);
-	inode_lock(dir);
-	dir->i_op->mkdir(&nop_mnt_idmap, dir, dentry, 0755);
-	inode_unlock(dir);
-	dput(dentry);
-	file = files_open(mnt, "fanout", O_RDONLY | O_DIRECTORY);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
-	KUNIT_ASSERT_EQ(test, 0,
-			kunit_add_action_or_reset(test, put_file, file));
-	KUNIT_ASSERT_EQ(test, 0,
-			kunit_add_action_or_reset(test, remove_cgroup, file));
-	KUNIT_ASSERT_GT(test, write_at(test, mnt, "fanout/memory.max", limit),
-			0);
-	css = css_tryget_online_from_dir(file->f_path.dentry,
-					 &memory_cgrp_subsys);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, css);
-	return mem_cgroup_from_css(css);
-}
-
 static bool is_charged_to(struct memory *mem, u32 page, struct mem_cgroup *memcg)
 {
 	struct folio *folio = page_folio(pfn_to_page(memory_pfn(mem, page)));
@@ -1067,14 +1011,7 @@ static void the_memory_cgroup_is_the_limit(struct kunit *test)
 				close_buffer(test, fd[i]);
 		memory_drop(test, too_much);
 	}
-	css_put(&memcg->css);
 }
-#else
-static void the_memory_cgroup_is_the_limit(struct kunit *test)
-{
-	kunit_skip(test, "needs CONFIG_MEMCG");
-}
-#endif
 
 /* Seals. */
 
@@ -1267,9 +1204,6 @@ static void parameters_take_their_names_only(struct kunit *test)
 	} params[] = {
 		{ "sync_policy", &fanout_sync_policy, { "all", "minimal" },
 		  { SYNC_POLICY_ALL, SYNC_POLICY_MINIMAL } },
-		{ "bounce_conflict", &fanout_bounce_conflict,
-		  { "allow", "refuse" },
-		  { BOUNCE_CONFLICT_ALLOW, BOUNCE_CONFLICT_REFUSE } },
 	};
 	char text[16], wrong[] = "some";
 	unsigned int i, j;
@@ -1301,6 +1235,53 @@ static void parameters_take_their_names_only(struct kunit *test)
 					   strim(text));
 		}
 	}
+}
+
+/*
+ * copy_limit_mb is a number of mebibytes, up to more memory than there is, and
+ * holds at once; a quarter of all memory, rounded down, is what it is at first.
+ */
+static void copy_limit_mb_counts_mebibytes(struct kunit *test)
+{
+	static const struct {
+		const char *value;
+		unsigned long mb;
+	} good[] = {
+		{ "0", 0 },
+		{ "1", 1 },
+		{ "4294967295\n", U32_MAX },
+		{ "0x10", 16 },
+	};
+	static const char * const bad[] = { "-1", "4294967296", "1.5", "some", "" };
+	const unsigned long before = shadow_max_pages;
+	unsigned long mb = 0;
+	char text[16];
+	unsigned int i;
+
+	/* Unless who booted this kernel has said otherwise. */
+	KUNIT_EXPECT_GT(test, before, 0);
+	for (i = 0; i < ARRAY_SIZE(good); i++) {
+		strscpy(text, good[i].value);
+		KUNIT_EXPECT_EQ(test, strlen(text),
+				access_param(test, "copy_limit_mb", text,
+					     strlen(text), true));
+		KUNIT_EXPECT_EQ(test, good[i].mb << (20 - PAGE_SHIFT),
+				shadow_max_pages);
+		memset(text, 0, sizeof(text));
+		KUNIT_EXPECT_GT(test, access_param(test, "copy_limit_mb", text,
+						   sizeof(text) - 1, false), 0);
+		KUNIT_EXPECT_EQ(test, 0, kstrtoul(text, 10, &mb));
+		KUNIT_EXPECT_EQ(test, good[i].mb, mb);
+	}
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		strscpy(text, bad[i]);
+		KUNIT_EXPECT_LE_MSG(test, access_param(test, "copy_limit_mb",
+						       text, strlen(text), true),
+				    0, "%s", bad[i]);
+		KUNIT_EXPECT_EQ(test, 16UL << (20 - PAGE_SHIFT),
+				shadow_max_pages);
+	}
+	shadow_max_pages = before;
 }
 
 /* ... and of nothing else there. */
@@ -1365,6 +1346,7 @@ static struct kunit_case ioctl_cases[] = {
 	KUNIT_CASE(a_buffer_is_not_sealed_later),
 	KUNIT_CASE(seals_of_hugetlbfs_files_count),
 	KUNIT_CASE(parameters_take_their_names_only),
+	KUNIT_CASE(copy_limit_mb_counts_mebibytes),
 	KUNIT_CASE(folders_of_hugetlbfs_are_no_memfds),
 	KUNIT_CASE(lists_are_freed),
 	{ }

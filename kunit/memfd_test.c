@@ -98,16 +98,12 @@ static void check_folio_pins(struct kunit *test, const struct extents *mem,
 	KUNIT_ASSERT_EQ(test, memory_folio_pins(folio), pins);
 }
 
-/*
- * Compare with @nr_pages page frames, found through the page cache. Quadratic:
- * extents_overlap() and extents_find() are checked against plain loops.
- */
+/* Compare with @nr_pages page frames, found through the page cache. */
 static void check_extents(struct kunit *test, const struct extents *mem,
 			  const unsigned long *pfn, u32 nr_pages)
 {
 	const struct extent *extent;
-	bool overlap = false;
-	u32 i, j;
+	u32 i;
 
 	check_invariants(test, mem);
 	KUNIT_ASSERT_EQ(test, mem->nr_pages, nr_pages);
@@ -118,10 +114,7 @@ static void check_extents(struct kunit *test, const struct extents *mem,
 		KUNIT_ASSERT_EQ(test, extent->pfn + i - extent->pgoff, pfn[i]);
 		if (!i || folio_of(pfn[i]) != folio_of(pfn[i - 1]))
 			check_folio_pins(test, mem, folio_of(pfn[i]));
-		for (j = 0; j < i; j++)
-			overlap |= pfn[i] == pfn[j];
 	}
-	KUNIT_ASSERT_EQ(test, extents_overlap(mem), overlap);
 }
 
 /* Find two pages of @mem that touch: @low comes first in memory. */
@@ -182,14 +175,13 @@ static void items_in_reverse_order_stay_apart(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, extents->nr, 2);
 	KUNIT_EXPECT_EQ(test, extents->extent[0].pfn, memory_pfn(mem, high));
 	KUNIT_EXPECT_EQ(test, extents->extent[1].pfn, memory_pfn(mem, low));
-	KUNIT_EXPECT_FALSE(test, extents_overlap(extents));
 }
 
 /*
- * A page that two items name is found, wherever it stands, and has two pins:
- * it has two places in the buffer, which are never one extent.
+ * A page that two items name has two pins: it has two places in the buffer,
+ * which are never one extent.
  */
-static void a_page_that_stands_twice_is_found(struct kunit *test)
+static void a_page_that_stands_twice_has_two_places(struct kunit *test)
 {
 	struct memory *mem = memory_shmem(test, 8);
 	struct udmabuf_create_item items[3];
@@ -201,7 +193,12 @@ static void a_page_that_stands_twice_is_found(struct kunit *test)
 	items[2] = memory_item(mem, 2, 1);
 
 	extents = pin(test, items, 3);
-	KUNIT_EXPECT_TRUE(test, extents_overlap(extents));
+	KUNIT_EXPECT_EQ(test, memory_pfn(mem, 2),
+			extents_find(extents, 2)->pfn + 2 -
+			extents_find(extents, 2)->pgoff);
+	KUNIT_EXPECT_EQ(test, memory_pfn(mem, 2),
+			extents_find(extents, 5)->pfn + 5 -
+			extents_find(extents, 5)->pgoff);
 	KUNIT_EXPECT_EQ(test,
 			memory_folio_pins(folio_of(memory_pfn(mem, 2))), 2);
 	KUNIT_EXPECT_EQ(test,
@@ -210,20 +207,8 @@ static void a_page_that_stands_twice_is_found(struct kunit *test)
 	items[1] = memory_item(mem, 2, 1);
 	extents = pin(test, items + 1, 2);
 	KUNIT_EXPECT_EQ(test, extents->nr, 2);
-	KUNIT_EXPECT_TRUE(test, extents_overlap(extents));
-}
-
-/* Pages that stand once each, though out of order, do not overlap. */
-static void pages_that_stand_once_do_not_overlap(struct kunit *test)
-{
-	struct memory *mem = memory_shmem(test, 64);
-	struct udmabuf_create_item items[64];
-	u32 i;
-
-	memory_fill(test, mem);
-	for (i = 0; i < 64; i++)
-		items[i] = memory_item(mem, (i * 37 + 5) % 64, 1);
-	KUNIT_EXPECT_FALSE(test, extents_overlap(pin(test, items, 64)));
+	KUNIT_EXPECT_EQ(test,
+			memory_folio_pins(folio_of(memory_pfn(mem, 2))), 4);
 }
 
 /*
@@ -235,14 +220,13 @@ static void check_items_in_one_folio(struct kunit *test, struct memory *mem)
 	static const struct {
 		u32 first[2];
 		u32 nr_extents;
-		bool overlap;
 	} rows[] = {
-		{ { 0, 10 }, 1, false },
-		{ { 50, 60 }, 1, false },
-		{ { 10, 0 }, 2, false },
-		{ { 0, 20 }, 2, false },
-		{ { 0, 9 }, 2, true },
-		{ { 0, 0 }, 2, true },
+		{ { 0, 10 }, 1 },
+		{ { 50, 60 }, 1 },
+		{ { 10, 0 }, 2 },
+		{ { 0, 20 }, 2 },
+		{ { 0, 9 }, 2 },
+		{ { 0, 0 }, 2 },
 	};
 	struct udmabuf_create_item items[2];
 	struct extents extents;
@@ -264,8 +248,6 @@ static void check_items_in_one_folio(struct kunit *test, struct memory *mem)
 				    "row %u", i);
 		KUNIT_EXPECT_EQ_MSG(test, memory_folio_pins(folio),
 				    rows[i].nr_extents, "row %u", i);
-		KUNIT_EXPECT_EQ_MSG(test, extents_overlap(&extents),
-				    rows[i].overlap, "row %u", i);
 		check_invariants(test, &extents);
 		extents_unpin(&extents, false);
 		KUNIT_EXPECT_EQ_MSG(test, memory_folio_pins(folio), 0,
@@ -762,8 +744,7 @@ static void the_file_may_go_first(struct kunit *test)
 static struct kunit_case memfd_cases[] = {
 	KUNIT_CASE(items_that_touch_are_one_extent),
 	KUNIT_CASE(items_in_reverse_order_stay_apart),
-	KUNIT_CASE(a_page_that_stands_twice_is_found),
-	KUNIT_CASE(pages_that_stand_once_do_not_overlap),
+	KUNIT_CASE(a_page_that_stands_twice_has_two_places),
 	KUNIT_CASE(items_that_meet_in_a_hugetlb_folio_share_its_pin),
 	KUNIT_CASE(items_that_meet_in_a_thp_share_its_pin),
 	KUNIT_CASE(a_hugetlb_folio_is_one_extent_or_less),

@@ -5,6 +5,7 @@
  */
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
+#include <linux/cgroup.h>
 #include <linux/delay.h>
 #include <linux/dma-buf.h>
 #include <linux/err.h>
@@ -14,6 +15,7 @@
 #include <linux/fs_context.h>
 #include <linux/highmem.h>
 #include <linux/hugetlb.h>
+#include <linux/memcontrol.h>
 #include <linux/memfd.h>
 #include <linux/mm.h>
 #include <linux/mount.h>
@@ -24,6 +26,7 @@
 #include "../driver/bindings/bindings.h"
 #include "../driver/buffer.h"
 #include "compat.h"
+#include "files.h"
 #include "memory.h"
 
 KUNIT_DEFINE_ACTION_WRAPPER(put_file, __fput_sync, struct file *);
@@ -302,6 +305,18 @@ void memory_drop(struct kunit *test, struct memory *mem)
 }
 
 static struct page *block;
+static unsigned int block_order;
+
+/**
+ * memory_is_block() - tell whether a page is one of memory_block()
+ * @page: the page
+ *
+ * Return: true if it is.
+ */
+bool memory_is_block(const struct page *page)
+{
+	return block && page >= block && page < block + BIT(block_order);
+}
 
 static long pin_block(struct file *memfd, loff_t start, loff_t end,
 		      struct folio **folios, unsigned int max_folios,
@@ -331,6 +346,8 @@ static void free_block(void *data)
 
 	for (i = 0; i < BIT(free->order); i++)
 		__free_page(free->pages + i);
+	if (block == free->pages)
+		block = NULL;
 }
 
 /**
@@ -351,6 +368,7 @@ unsigned long memory_block(struct kunit *test, unsigned int order)
 	KUNIT_ASSERT_NOT_NULL(test, free);
 	block = alloc_pages(GFP_KERNEL | __GFP_ZERO, order);
 	KUNIT_ASSERT_NOT_NULL(test, block);
+	block_order = order;
 	split_page(block, order);
 	free->pages = block;
 	free->order = order;
@@ -450,6 +468,64 @@ long memory_slab(void)
 	rcu_barrier();
 	return count_all(NR_SLAB_UNRECLAIMABLE_B);
 }
+
+#ifdef CONFIG_MEMCG
+static void remove_cgroup(void *context)
+{
+	struct dentry *dentry = ((struct file *)context)->f_path.dentry;
+	struct inode *dir = d_inode(dentry->d_parent);
+
+	inode_lock(dir);
+	dir->i_op->rmdir(dir, dentry);
+	inode_unlock(dir);
+}
+
+KUNIT_DEFINE_ACTION_WRAPPER(put_css, css_put, struct cgroup_subsys_state *);
+
+/**
+ * memory_cgroup() - make a memory cgroup with a limit
+ * @test: the test, which is skipped in kernels that have none
+ * @limit: its memory.max
+ *
+ * Return: the cgroup, for set_active_memcg(); it is gone when the test ends.
+ */
+struct mem_cgroup *memory_cgroup(struct kunit *test, const char *limit)
+{
+	struct vfsmount *mnt = files_mount(test, "cgroup2");
+	struct inode *dir = d_inode(mnt->mnt_root);
+	struct cgroup_subsys_state *css;
+	struct dentry *dentry;
+	struct file *file;
+
+	KUNIT_ASSERT_GT(test, files_write(test, mnt, "cgroup.subtree_control",
+					  "+memory"), 0);
+	/* What it returns differs between kernels; open() tells. */
+	dentry = d_alloc_name(mnt->mnt_root, "fanout");
+	KUNIT_ASSERT_NOT_NULL(test, dentry);
+	inode_lock(dir);
+	dir->i_op->mkdir(&nop_mnt_idmap, dir, dentry, 0755);
+	inode_unlock(dir);
+	dput(dentry);
+	file = files_open(mnt, "fanout", O_RDONLY | O_DIRECTORY);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, put_file, file));
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, remove_cgroup, file));
+	KUNIT_ASSERT_GT(test, files_write(test, mnt, "fanout/memory.max", limit),
+			0);
+	css = css_tryget_online_from_dir(file->f_path.dentry,
+					 &memory_cgrp_subsys);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, css);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, put_css, css));
+	return mem_cgroup_from_css(css);
+}
+#else
+struct mem_cgroup *memory_cgroup(struct kunit *test, const char *limit)
+{
+	kunit_skip(test, "needs CONFIG_MEMCG");
+}
+#endif
 
 struct pin_watch {
 	struct kunit *test;

@@ -21,6 +21,8 @@ struct dma_buf;
 struct file;
 struct folio;
 struct kunit;
+struct mem_cgroup;
+struct page;
 
 /**
  * struct memory - a memfd, sealed against shrinking
@@ -51,6 +53,7 @@ unsigned long memory_pfn(struct memory *mem, u32 page);
 void memory_drop(struct kunit *test, struct memory *mem);
 
 unsigned long memory_block(struct kunit *test, unsigned int order);
+bool memory_is_block(const struct page *page);
 
 struct dma_buf *memory_buffer(struct kunit *test,
 			      const struct udmabuf_create_item *items,
@@ -60,6 +63,7 @@ void memory_put_buffer(struct kunit *test, struct dma_buf *dmabuf);
 unsigned int memory_folio_pins(struct folio *folio);
 long memory_pins(void);
 long memory_slab(void);
+struct mem_cgroup *memory_cgroup(struct kunit *test, const char *limit);
 void memory_watch_pins(struct kunit *test);
 
 #endif /* UDMABUF_FANOUT_MEMORY_H */

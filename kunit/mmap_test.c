@@ -5,18 +5,21 @@
  * place in the buffer, through user addresses and kernel addresses; page tables
  * are read with follow_pfnmap_start().
  *
- * Would miss: faults that race with each other or with munmap(), and mremap(),
- * which the core keeps from growing a mapping. An oversized mapping is refused
+ * Would miss: faults that race with each other, with munmap() or with who takes
+ * mappings away (race_test.c), and mremap(), which the core keeps from growing a
+ * mapping. An oversized mapping is refused
  * by the core, so the fault handler is called by hand for what is past the end.
  * Huge faults only where there is hugetlbfs and THP, which UML has not.
  */
 #include <kunit/device.h>
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
+#include <linux/completion.h>
 #include <linux/dma-buf.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/iosys-map.h>
+#include <linux/kthread.h>
 #include <linux/mman.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
@@ -25,6 +28,7 @@
 #include <linux/uaccess.h>
 
 #include "../driver/bindings/bindings.h"
+#include "../driver/buffer.h"
 #include "memory.h"
 
 /* Where a test maps; the start of a PMD, and nothing else is there. */
@@ -297,23 +301,31 @@ static void pages_of_a_mapping_cannot_be_taken(struct kunit *test)
 /* Page tables. */
 
 /* The page frame that stands in the page table of the current thread, or 0. */
-static unsigned long mapped_pfn(u32 page, bool *huge)
+static unsigned long mapped_pfn_locked(u32 page, bool *huge)
 {
 	struct follow_pfnmap_args args = {
 		.address = (unsigned long)user_page(page),
 	};
-	struct mm_struct *mm = current->mm;
 	unsigned long pfn = 0;
 
-	mmap_read_lock(mm);
-	args.vma = vma_lookup(mm, args.address);
+	mmap_assert_locked(current->mm);
+	args.vma = vma_lookup(current->mm, args.address);
 	if (args.vma && !follow_pfnmap_start(&args)) {
 		pfn = args.pfn;
 		if (huge)
 			*huge = !args.ptep;
 		follow_pfnmap_end(&args);
 	}
-	mmap_read_unlock(mm);
+	return pfn;
+}
+
+static unsigned long mapped_pfn(u32 page, bool *huge)
+{
+	unsigned long pfn;
+
+	mmap_read_lock(current->mm);
+	pfn = mapped_pfn_locked(page, huge);
+	mmap_read_unlock(current->mm);
 	return pfn;
 }
 
@@ -530,6 +542,257 @@ static void hugetlb_memory_is_mapped_by_pmds(struct kunit *test)
 		KUNIT_ASSERT_EQ_MSG(test, huge,
 				    page >= row->huge[0] && page < row->huge[1],
 				    "page %u", page);
+	}
+}
+
+/* Mappings that are taken away. */
+
+static struct cpu_mappings *mappings_of(struct dma_buf *dmabuf)
+{
+	struct fanout_buffer *buffer = dmabuf->priv;
+
+	return &buffer->cpu;
+}
+
+static void take_and_allow(struct dma_buf *dmabuf)
+{
+	cpu_take_mappings(mappings_of(dmabuf));
+	cpu_allow_faults(mappings_of(dmabuf));
+}
+
+/* Pages of the mapping at USER_ADDR that stand in page tables. */
+static u32 count_mapped_locked(u32 nr_pages)
+{
+	u32 page, nr = 0;
+
+	for (page = 0; page < nr_pages; page++)
+		nr += !!mapped_pfn_locked(page, NULL);
+	return nr;
+}
+
+static u32 count_mapped(u32 nr_pages)
+{
+	u32 nr;
+
+	mmap_read_lock(current->mm);
+	nr = count_mapped_locked(nr_pages);
+	mmap_read_unlock(current->mm);
+	return nr;
+}
+
+/*
+ * Every mapping of a buffer is taken away, wherever it begins, and comes back by
+ * faults, page by page, with what was stored; one of another buffer, or of the
+ * memfd itself, stays.
+ */
+static void mappings_are_taken_and_come_back(struct kunit *test)
+{
+	struct memory *mem = memory_shmem(test, 40), *other = memory_shmem(test, 4);
+	struct udmabuf_create_item items[] = {
+		memory_item(mem, 20, 20),
+		memory_item(mem, 0, 20),
+		memory_item(other, 0, 4),
+	};
+	struct dma_buf *dmabuf, *another;
+	unsigned long addr;
+	u32 i, round;
+
+	memory_fill(test, mem);
+	memory_fill(test, other);
+	dmabuf = memory_buffer(test, items, 2);
+	another = memory_buffer(test, items + 2, 1);
+	/* All of it, a part, another buffer, and the memfd. */
+	map(test, dmabuf, USER_ADDR, 0, 40);
+	map(test, dmabuf, (unsigned long)user_page(40), 15, 10);
+	map(test, another, (unsigned long)user_page(50), 0, 4);
+	addr = (unsigned long)user_page(54);
+	KUNIT_ASSERT_EQ(test, addr,
+			vm_mmap(mem->file, addr, PAGE_SIZE,
+				PROT_READ | PROT_WRITE,
+				MAP_SHARED | MAP_FIXED_NOREPLACE, 0));
+
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < 54; i++)
+			read_user(test, i);
+		write_user(test, 54, memory_stamp(mem, 0));
+		write_user(test, 17, 1700 + round);
+		KUNIT_ASSERT_EQ(test, 54, count_mapped(54));
+
+		/* It comes before the lock of faults. */
+		mmap_read_lock(current->mm);
+		cpu_take_mappings(mappings_of(dmabuf));
+		KUNIT_EXPECT_EQ(test, 0, count_mapped_locked(50));
+		KUNIT_EXPECT_EQ(test, 54 - 50, count_mapped_locked(54));
+		cpu_allow_faults(mappings_of(dmabuf));
+		mmap_read_unlock(current->mm);
+
+		KUNIT_EXPECT_EQ(test, memory_stamp(other, 3),
+				read_user(test, 53));
+		KUNIT_EXPECT_EQ(test, memory_stamp(mem, 0), read_user(test, 54));
+		KUNIT_EXPECT_EQ(test, 0, count_mapped(50));
+		KUNIT_EXPECT_EQ(test, 1700 + round, read_user(test, 17));
+		KUNIT_EXPECT_EQ(test, 1700 + round, read_user(test, 42));
+		KUNIT_EXPECT_EQ(test, memory_stamp(mem, 9), read_user(test, 29));
+		KUNIT_EXPECT_EQ(test, memory_pfn(mem, 9), mapped_pfn(29, NULL));
+	}
+	KUNIT_EXPECT_EQ(test, 0, vm_munmap(addr, PAGE_SIZE));
+}
+
+/* A buffer that nobody has mapped, or not any more, has nothing to take. */
+static void nothing_mapped_is_nothing_to_take(struct kunit *test)
+{
+	struct memory *mem = memory_shmem(test, 4);
+	struct udmabuf_create_item item = memory_item(mem, 0, 4);
+	struct dma_buf *dmabuf = memory_buffer(test, &item, 1);
+
+	take_and_allow(dmabuf);
+	map(test, dmabuf, USER_ADDR, 0, 4);
+	take_and_allow(dmabuf);
+	read_user(test, 0);
+	KUNIT_EXPECT_EQ(test, 0, vm_munmap(USER_ADDR, 4 * PAGE_SIZE));
+	take_and_allow(dmabuf);
+}
+
+/**
+ * struct toucher - a thread of the same program that touches a page
+ * @mm: the program
+ * @started: it is about to touch it
+ * @done: it has
+ * @value: what it read, or what the handler returned
+ */
+struct toucher {
+	struct mm_struct *mm;
+	struct completion started;
+	struct completion done;
+	u64 value;
+};
+
+static int touch(void *data)
+{
+	struct toucher *toucher = data;
+
+	kthread_use_mm(toucher->mm);
+	complete(&toucher->started);
+	if (copy_from_user(&toucher->value, user_page(0),
+			   sizeof(toucher->value)))
+		toucher->value = 0;
+	kthread_unuse_mm(toucher->mm);
+	complete(&toucher->done);
+	return 0;
+}
+
+/* While mappings are taken away, who touches one waits, and then goes on. */
+static void a_fault_waits_until_it_may(struct kunit *test)
+{
+	struct memory *mem = memory_shmem(test, 4);
+	struct udmabuf_create_item item = memory_item(mem, 0, 4);
+	struct toucher toucher = { .mm = current->mm };
+	struct dma_buf *dmabuf;
+	struct task_struct *task;
+	bool early, late;
+
+	memory_fill(test, mem);
+	dmabuf = memory_buffer(test, &item, 1);
+	map(test, dmabuf, USER_ADDR, 0, 4);
+	read_user(test, 0);
+	init_completion(&toucher.started);
+	init_completion(&toucher.done);
+
+	cpu_take_mappings(mappings_of(dmabuf));
+	task = kthread_run(touch, &toucher, "toucher");
+	if (IS_ERR(task)) {
+		cpu_allow_faults(mappings_of(dmabuf));
+		KUNIT_FAIL_AND_ABORT(test, "no thread: %pe", task);
+	}
+	wait_for_completion(&toucher.started);
+	early = wait_for_completion_timeout(&toucher.done, HZ / 20 + 1);
+	cpu_allow_faults(mappings_of(dmabuf));
+	late = early || wait_for_completion_timeout(&toucher.done, 10 * HZ);
+	/* It has @toucher. */
+	if (!late)
+		wait_for_completion(&toucher.done);
+	KUNIT_EXPECT_FALSE(test, early);
+	KUNIT_EXPECT_TRUE(test, late);
+	KUNIT_EXPECT_EQ(test, memory_stamp(mem, 0), toucher.value);
+}
+
+/* Huge faults wait as well, whether there is a huge page for them or not. */
+static int touch_huge(void *data)
+{
+	struct toucher *toucher = data;
+	struct vm_area_struct *vma;
+
+	mmap_read_lock(toucher->mm);
+	vma = vma_lookup(toucher->mm, USER_ADDR);
+	complete(&toucher->started);
+	if (vma) {
+		struct vm_fault vmf = {
+			.vma = vma,
+			.gfp_mask = GFP_KERNEL,
+			.address = USER_ADDR,
+			.real_address = USER_ADDR,
+			.flags = FAULT_FLAG_USER,
+		};
+
+		toucher->value = (__force u64)
+			vma->vm_ops->huge_fault(&vmf, PMD_ORDER);
+	}
+	mmap_read_unlock(toucher->mm);
+	complete(&toucher->done);
+	return 0;
+}
+
+static void a_huge_fault_waits_until_it_may(struct kunit *test)
+{
+	struct memory *mem = memory_shmem(test, 4);
+	struct udmabuf_create_item item = memory_item(mem, 0, 4);
+	struct dma_buf *dmabuf = memory_buffer(test, &item, 1);
+	struct toucher toucher = { .mm = current->mm };
+	struct task_struct *task;
+	bool early;
+
+	map(test, dmabuf, USER_ADDR, 0, 4);
+	init_completion(&toucher.started);
+	init_completion(&toucher.done);
+	cpu_take_mappings(mappings_of(dmabuf));
+	task = kthread_run(touch_huge, &toucher, "toucher");
+	if (IS_ERR(task)) {
+		cpu_allow_faults(mappings_of(dmabuf));
+		KUNIT_FAIL_AND_ABORT(test, "no thread: %pe", task);
+	}
+	wait_for_completion(&toucher.started);
+	early = wait_for_completion_timeout(&toucher.done, HZ / 20 + 1);
+	cpu_allow_faults(mappings_of(dmabuf));
+	if (!early)
+		wait_for_completion(&toucher.done);
+	KUNIT_EXPECT_FALSE(test, early);
+	KUNIT_EXPECT_EQ(test, (__force u64)VM_FAULT_FALLBACK, toucher.value);
+}
+
+/* Huge entries are taken, and are huge when they come back. */
+static void pmds_are_taken_and_come_back(struct kunit *test)
+{
+	struct memory *mem;
+	struct udmabuf_create_item item;
+	struct dma_buf *dmabuf;
+	unsigned int round;
+	bool huge;
+
+	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
+		kunit_skip(test, "no PMD mappings without CONFIG_TRANSPARENT_HUGEPAGE");
+	mem = memory_hugetlb(test, 1);
+	item = memory_item(mem, 0, PMD_PAGES);
+	memory_fill(test, mem);
+	dmabuf = memory_buffer(test, &item, 1);
+	map(test, dmabuf, USER_ADDR, 0, PMD_PAGES);
+	for (round = 0; round < 3; round++) {
+		KUNIT_EXPECT_EQ(test, memory_stamp(mem, 7), read_user(test, 7));
+		write_user(test, 8, 80 + round);
+		KUNIT_EXPECT_EQ(test, memory_pfn(mem, 9), mapped_pfn(9, &huge));
+		KUNIT_EXPECT_TRUE(test, huge);
+		take_and_allow(dmabuf);
+		KUNIT_EXPECT_EQ(test, 0, count_mapped(PMD_PAGES));
+		KUNIT_EXPECT_EQ(test, 80 + round, read_user(test, 8));
 	}
 }
 
@@ -824,6 +1087,11 @@ static struct kunit_case mmap_cases[] = {
 	KUNIT_CASE(a_fault_brings_the_right_neighbours),
 	KUNIT_CASE(a_huge_fault_falls_back),
 	KUNIT_CASE_PARAM(hugetlb_memory_is_mapped_by_pmds, huge_row_gen_params),
+	KUNIT_CASE(mappings_are_taken_and_come_back),
+	KUNIT_CASE(nothing_mapped_is_nothing_to_take),
+	KUNIT_CASE(a_fault_waits_until_it_may),
+	KUNIT_CASE(a_huge_fault_waits_until_it_may),
+	KUNIT_CASE(pmds_are_taken_and_come_back),
 	KUNIT_CASE(vmap_shows_every_page),
 	KUNIT_CASE(vmap_shows_every_page_of_large_folios),
 	KUNIT_CASE_PARAM(release_dirties_what_may_be_written, use_gen_params),

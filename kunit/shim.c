@@ -183,17 +183,22 @@ static void put_dma_resv_usage(struct seq_buf *s, unsigned int n)
 static const char * const fn_names[] = {
 	[SHIM_DEV_IS_DMA_COHERENT] = "dev_is_dma_coherent",
 	[SHIM_GET_DMA_OPS] = "get_dma_ops",
+	[SHIM_DMA_ALLOC_COHERENT] = "dma_alloc_coherent",
+	[SHIM_DMA_ALLOC_PAGES] = "dma_alloc_pages",
 	[SHIM_DMA_DEV_NEED_SYNC] = "dma_dev_need_sync",
+	[SHIM_DMA_FREE_COHERENT] = "dma_free_coherent",
+	[SHIM_DMA_FREE_PAGES] = "dma_free_pages",
 	[SHIM_DMA_GET_MAX_SEG_SIZE] = "dma_get_max_seg_size",
 	[SHIM_DMA_GET_MERGE_BOUNDARY] = "dma_get_merge_boundary",
 	[SHIM_DMA_GET_SEG_BOUNDARY] = "dma_get_seg_boundary",
+	[SHIM_DMA_MAP_PAGE_ATTRS] = "dma_map_page_attrs",
 	[SHIM_DMA_MAP_SGTABLE] = "dma_map_sgtable",
 	[SHIM_DMA_MAX_MAPPING_SIZE] = "dma_max_mapping_size",
-	[SHIM_DMA_NEED_SYNC] = "dma_need_sync",
 	[SHIM_DMA_SYNC_SGTABLE_FOR_CPU] = "dma_sync_sgtable_for_cpu",
 	[SHIM_DMA_SYNC_SGTABLE_FOR_DEVICE] = "dma_sync_sgtable_for_device",
 	[SHIM_DMA_SYNC_SINGLE_FOR_CPU] = "dma_sync_single_for_cpu",
 	[SHIM_DMA_SYNC_SINGLE_FOR_DEVICE] = "dma_sync_single_for_device",
+	[SHIM_DMA_UNMAP_PAGE_ATTRS] = "dma_unmap_page_attrs",
 	[SHIM_DMA_UNMAP_SGTABLE] = "dma_unmap_sgtable",
 	[SHIM_DMA_RESV_LOCK_INTERRUPTIBLE] = "dma_resv_lock_interruptible",
 	[SHIM_DMA_RESV_TEST_SIGNALED] = "dma_resv_test_signaled",
@@ -225,11 +230,46 @@ static void describe(struct seq_buf *s, const struct shim *shim,
 		seq_buf_puts(s, " = ");
 		put_label(s, shim, rec->label[1]);
 		break;
+	case SHIM_DMA_ALLOC_COHERENT:
+		seq_buf_puts(s, " size=");
+		put_number(s, rec->dma_alloc_coherent.size);
+		seq_buf_puts(s, " gfp=");
+		seq_buf_printf(s, "%pGg", &rec->dma_alloc_coherent.gfp);
+		break;
+	case SHIM_DMA_ALLOC_PAGES:
+		seq_buf_puts(s, " size=");
+		put_number(s, rec->dma_alloc_pages.size);
+		seq_buf_puts(s, " ");
+		put_dma_data_direction(s, rec->dma_alloc_pages.dir);
+		seq_buf_puts(s, " gfp=");
+		seq_buf_printf(s, "%pGg", &rec->dma_alloc_pages.gfp);
+		if (!rec->done)
+			break;
+		seq_buf_puts(s, " = ");
+		put_label(s, shim, rec->label[1]);
+		break;
 	case SHIM_DMA_DEV_NEED_SYNC:
 		if (!rec->done)
 			break;
 		seq_buf_puts(s, " = ");
 		seq_buf_puts(s, str_yes_no(rec->dma_dev_need_sync.ret));
+		break;
+	case SHIM_DMA_FREE_COHERENT:
+		seq_buf_puts(s, " size=");
+		put_number(s, rec->dma_free_coherent.size);
+		seq_buf_puts(s, " dma_handle=");
+		seq_buf_printf(s, "%#llx",
+			       (u64)rec->dma_free_coherent.dma_handle);
+		break;
+	case SHIM_DMA_FREE_PAGES:
+		seq_buf_puts(s, " size=");
+		put_number(s, rec->dma_free_pages.size);
+		seq_buf_puts(s, " ");
+		put_label(s, shim, rec->label[1]);
+		seq_buf_puts(s, " dma_handle=");
+		seq_buf_printf(s, "%#llx", (u64)rec->dma_free_pages.dma_handle);
+		seq_buf_puts(s, " ");
+		put_dma_data_direction(s, rec->dma_free_pages.dir);
 		break;
 	case SHIM_DMA_GET_MAX_SEG_SIZE:
 		if (!rec->done)
@@ -249,6 +289,22 @@ static void describe(struct seq_buf *s, const struct shim *shim,
 		seq_buf_puts(s, " = ");
 		put_number(s, rec->dma_get_seg_boundary.ret);
 		break;
+	case SHIM_DMA_MAP_PAGE_ATTRS:
+		seq_buf_puts(s, " ");
+		put_label(s, shim, rec->label[1]);
+		seq_buf_puts(s, " offset=");
+		put_number(s, rec->dma_map_page_attrs.offset);
+		seq_buf_puts(s, " size=");
+		put_number(s, rec->dma_map_page_attrs.size);
+		seq_buf_puts(s, " ");
+		put_dma_data_direction(s, rec->dma_map_page_attrs.dir);
+		seq_buf_puts(s, " attrs=");
+		put_attrs(s, rec->dma_map_page_attrs.attrs);
+		if (!rec->done)
+			break;
+		seq_buf_puts(s, " = ");
+		seq_buf_printf(s, "%#llx", (u64)rec->dma_map_page_attrs.ret);
+		break;
 	case SHIM_DMA_MAP_SGTABLE:
 		seq_buf_puts(s, " ");
 		put_label(s, shim, rec->label[1]);
@@ -266,14 +322,6 @@ static void describe(struct seq_buf *s, const struct shim *shim,
 			break;
 		seq_buf_puts(s, " = ");
 		put_number(s, rec->dma_max_mapping_size.ret);
-		break;
-	case SHIM_DMA_NEED_SYNC:
-		seq_buf_puts(s, " dma_addr=");
-		seq_buf_printf(s, "%#llx", (u64)rec->dma_need_sync.dma_addr);
-		if (!rec->done)
-			break;
-		seq_buf_puts(s, " = ");
-		seq_buf_puts(s, str_yes_no(rec->dma_need_sync.ret));
 		break;
 	case SHIM_DMA_SYNC_SGTABLE_FOR_CPU:
 		seq_buf_puts(s, " ");
@@ -304,6 +352,16 @@ static void describe(struct seq_buf *s, const struct shim *shim,
 		put_number(s, rec->dma_sync_single_for_device.size);
 		seq_buf_puts(s, " ");
 		put_dma_data_direction(s, rec->dma_sync_single_for_device.dir);
+		break;
+	case SHIM_DMA_UNMAP_PAGE_ATTRS:
+		seq_buf_puts(s, " addr=");
+		seq_buf_printf(s, "%#llx", (u64)rec->dma_unmap_page_attrs.addr);
+		seq_buf_puts(s, " size=");
+		put_number(s, rec->dma_unmap_page_attrs.size);
+		seq_buf_puts(s, " ");
+		put_dma_data_direction(s, rec->dma_unmap_page_attrs.dir);
+		seq_buf_puts(s, " attrs=");
+		put_attrs(s, rec->dma_unmap_page_attrs.attrs);
 		break;
 	case SHIM_DMA_UNMAP_SGTABLE:
 		seq_buf_puts(s, " ");
@@ -399,6 +457,43 @@ static const struct dma_map_ops *shim_get_dma_ops(struct device *dev)
 	return call->ret;
 }
 
+static void *shim_dma_alloc_coherent(struct device *dev, size_t size,
+				     dma_addr_t *dma_handle, gfp_t gfp)
+{
+	struct shim_record *rec = shim_begin(SHIM_DMA_ALLOC_COHERENT);
+	struct shim_dma_alloc_coherent *call = &rec->dma_alloc_coherent;
+
+	call->dev = dev;
+	call->size = size;
+	call->dma_handle = dma_handle;
+	call->gfp = gfp;
+	label_device(rec, 0, dev);
+	call->ret = the_shim.hooks.dma_alloc_coherent(dev, size, dma_handle,
+						      gfp);
+	rec->done = true;
+	return call->ret;
+}
+
+static struct page *shim_dma_alloc_pages(struct device *dev, size_t size,
+					 dma_addr_t *dma_handle,
+					 enum dma_data_direction dir, gfp_t gfp)
+{
+	struct shim_record *rec = shim_begin(SHIM_DMA_ALLOC_PAGES);
+	struct shim_dma_alloc_pages *call = &rec->dma_alloc_pages;
+
+	call->dev = dev;
+	call->size = size;
+	call->dma_handle = dma_handle;
+	call->dir = dir;
+	call->gfp = gfp;
+	label_device(rec, 0, dev);
+	call->ret = the_shim.hooks.dma_alloc_pages(dev, size, dma_handle, dir,
+						   gfp);
+	label(rec, 1, call->ret, "page");
+	rec->done = true;
+	return call->ret;
+}
+
 static bool shim_dma_dev_need_sync(const struct device *dev)
 {
 	struct shim_record *rec = shim_begin(SHIM_DMA_DEV_NEED_SYNC);
@@ -409,6 +504,39 @@ static bool shim_dma_dev_need_sync(const struct device *dev)
 	call->ret = the_shim.hooks.dma_dev_need_sync(dev);
 	rec->done = true;
 	return call->ret;
+}
+
+static void shim_dma_free_coherent(struct device *dev, size_t size,
+				   void *cpu_addr, dma_addr_t dma_handle)
+{
+	struct shim_record *rec = shim_begin(SHIM_DMA_FREE_COHERENT);
+	struct shim_dma_free_coherent *call = &rec->dma_free_coherent;
+
+	call->dev = dev;
+	call->size = size;
+	call->cpu_addr = cpu_addr;
+	call->dma_handle = dma_handle;
+	label_device(rec, 0, dev);
+	the_shim.hooks.dma_free_coherent(dev, size, cpu_addr, dma_handle);
+	rec->done = true;
+}
+
+static void shim_dma_free_pages(struct device *dev, size_t size,
+				struct page *page, dma_addr_t dma_handle,
+				enum dma_data_direction dir)
+{
+	struct shim_record *rec = shim_begin(SHIM_DMA_FREE_PAGES);
+	struct shim_dma_free_pages *call = &rec->dma_free_pages;
+
+	call->dev = dev;
+	call->size = size;
+	call->page = page;
+	call->dma_handle = dma_handle;
+	call->dir = dir;
+	label_device(rec, 0, dev);
+	label(rec, 1, page, "page");
+	the_shim.hooks.dma_free_pages(dev, size, page, dma_handle, dir);
+	rec->done = true;
 }
 
 static unsigned int shim_dma_get_max_seg_size(struct device *dev)
@@ -447,6 +575,28 @@ static unsigned long shim_dma_get_seg_boundary(struct device *dev)
 	return call->ret;
 }
 
+static dma_addr_t shim_dma_map_page_attrs(struct device *dev, struct page *page,
+					  size_t offset, size_t size,
+					  enum dma_data_direction dir,
+					  unsigned long attrs)
+{
+	struct shim_record *rec = shim_begin(SHIM_DMA_MAP_PAGE_ATTRS);
+	struct shim_dma_map_page_attrs *call = &rec->dma_map_page_attrs;
+
+	call->dev = dev;
+	call->page = page;
+	call->offset = offset;
+	call->size = size;
+	call->dir = dir;
+	call->attrs = attrs;
+	label_device(rec, 0, dev);
+	label(rec, 1, page, "page");
+	call->ret = the_shim.hooks.dma_map_page_attrs(dev, page, offset, size,
+						      dir, attrs);
+	rec->done = true;
+	return call->ret;
+}
+
 static int shim_dma_map_sgtable(struct device *dev, struct sg_table *sgt,
 				enum dma_data_direction dir,
 				unsigned long attrs)
@@ -473,19 +623,6 @@ static size_t shim_dma_max_mapping_size(struct device *dev)
 	call->dev = dev;
 	label_device(rec, 0, dev);
 	call->ret = the_shim.hooks.dma_max_mapping_size(dev);
-	rec->done = true;
-	return call->ret;
-}
-
-static bool shim_dma_need_sync(struct device *dev, dma_addr_t dma_addr)
-{
-	struct shim_record *rec = shim_begin(SHIM_DMA_NEED_SYNC);
-	struct shim_dma_need_sync *call = &rec->dma_need_sync;
-
-	call->dev = dev;
-	call->dma_addr = dma_addr;
-	label_device(rec, 0, dev);
-	call->ret = the_shim.hooks.dma_need_sync(dev, dma_addr);
 	rec->done = true;
 	return call->ret;
 }
@@ -551,6 +688,23 @@ static void shim_dma_sync_single_for_device(struct device *dev, dma_addr_t addr,
 	call->dir = dir;
 	label_device(rec, 0, dev);
 	the_shim.hooks.dma_sync_single_for_device(dev, addr, size, dir);
+	rec->done = true;
+}
+
+static void shim_dma_unmap_page_attrs(struct device *dev, dma_addr_t addr,
+				      size_t size, enum dma_data_direction dir,
+				      unsigned long attrs)
+{
+	struct shim_record *rec = shim_begin(SHIM_DMA_UNMAP_PAGE_ATTRS);
+	struct shim_dma_unmap_page_attrs *call = &rec->dma_unmap_page_attrs;
+
+	call->dev = dev;
+	call->addr = addr;
+	call->size = size;
+	call->dir = dir;
+	call->attrs = attrs;
+	label_device(rec, 0, dev);
+	the_shim.hooks.dma_unmap_page_attrs(dev, addr, size, dir, attrs);
 	rec->done = true;
 }
 
@@ -827,17 +981,22 @@ struct shim *shim_install(struct kunit *test)
 	shim->hooks = (struct shim_hooks){
 		.dev_is_dma_coherent = dev_is_dma_coherent,
 		.get_dma_ops = get_dma_ops,
+		.dma_alloc_coherent = dma_alloc_coherent,
+		.dma_alloc_pages = dma_alloc_pages,
 		.dma_dev_need_sync = dma_dev_need_sync,
+		.dma_free_coherent = dma_free_coherent,
+		.dma_free_pages = dma_free_pages,
 		.dma_get_max_seg_size = dma_get_max_seg_size,
 		.dma_get_merge_boundary = dma_get_merge_boundary,
 		.dma_get_seg_boundary = dma_get_seg_boundary,
+		.dma_map_page_attrs = dma_map_page_attrs,
 		.dma_map_sgtable = dma_map_sgtable,
 		.dma_max_mapping_size = dma_max_mapping_size,
-		.dma_need_sync = dma_need_sync,
 		.dma_sync_sgtable_for_cpu = dma_sync_sgtable_for_cpu,
 		.dma_sync_sgtable_for_device = dma_sync_sgtable_for_device,
 		.dma_sync_single_for_cpu = dma_sync_single_for_cpu,
 		.dma_sync_single_for_device = dma_sync_single_for_device,
+		.dma_unmap_page_attrs = dma_unmap_page_attrs,
 		.dma_unmap_sgtable = dma_unmap_sgtable,
 		.dma_resv_lock_interruptible = dma_resv_lock_interruptible,
 		.dma_resv_test_signaled = dma_resv_test_signaled,
@@ -853,20 +1012,28 @@ struct shim *shim_install(struct kunit *test)
 				   shim_dev_is_dma_coherent);
 	kunit_activate_static_stub(test, bindings_get_dma_ops,
 				   shim_get_dma_ops);
+	kunit_activate_static_stub(test, bindings_dma_alloc_coherent,
+				   shim_dma_alloc_coherent);
+	kunit_activate_static_stub(test, bindings_dma_alloc_pages,
+				   shim_dma_alloc_pages);
 	kunit_activate_static_stub(test, bindings_dma_dev_need_sync,
 				   shim_dma_dev_need_sync);
+	kunit_activate_static_stub(test, bindings_dma_free_coherent,
+				   shim_dma_free_coherent);
+	kunit_activate_static_stub(test, bindings_dma_free_pages,
+				   shim_dma_free_pages);
 	kunit_activate_static_stub(test, bindings_dma_get_max_seg_size,
 				   shim_dma_get_max_seg_size);
 	kunit_activate_static_stub(test, bindings_dma_get_merge_boundary,
 				   shim_dma_get_merge_boundary);
 	kunit_activate_static_stub(test, bindings_dma_get_seg_boundary,
 				   shim_dma_get_seg_boundary);
+	kunit_activate_static_stub(test, bindings_dma_map_page_attrs,
+				   shim_dma_map_page_attrs);
 	kunit_activate_static_stub(test, bindings_dma_map_sgtable,
 				   shim_dma_map_sgtable);
 	kunit_activate_static_stub(test, bindings_dma_max_mapping_size,
 				   shim_dma_max_mapping_size);
-	kunit_activate_static_stub(test, bindings_dma_need_sync,
-				   shim_dma_need_sync);
 	kunit_activate_static_stub(test, bindings_dma_sync_sgtable_for_cpu,
 				   shim_dma_sync_sgtable_for_cpu);
 	kunit_activate_static_stub(test, bindings_dma_sync_sgtable_for_device,
@@ -875,6 +1042,8 @@ struct shim *shim_install(struct kunit *test)
 				   shim_dma_sync_single_for_cpu);
 	kunit_activate_static_stub(test, bindings_dma_sync_single_for_device,
 				   shim_dma_sync_single_for_device);
+	kunit_activate_static_stub(test, bindings_dma_unmap_page_attrs,
+				   shim_dma_unmap_page_attrs);
 	kunit_activate_static_stub(test, bindings_dma_unmap_sgtable,
 				   shim_dma_unmap_sgtable);
 	kunit_activate_static_stub(test, bindings_dma_resv_lock_interruptible,

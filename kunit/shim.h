@@ -32,17 +32,22 @@
 enum shim_fn {
 	SHIM_DEV_IS_DMA_COHERENT,
 	SHIM_GET_DMA_OPS,
+	SHIM_DMA_ALLOC_COHERENT,
+	SHIM_DMA_ALLOC_PAGES,
 	SHIM_DMA_DEV_NEED_SYNC,
+	SHIM_DMA_FREE_COHERENT,
+	SHIM_DMA_FREE_PAGES,
 	SHIM_DMA_GET_MAX_SEG_SIZE,
 	SHIM_DMA_GET_MERGE_BOUNDARY,
 	SHIM_DMA_GET_SEG_BOUNDARY,
+	SHIM_DMA_MAP_PAGE_ATTRS,
 	SHIM_DMA_MAP_SGTABLE,
 	SHIM_DMA_MAX_MAPPING_SIZE,
-	SHIM_DMA_NEED_SYNC,
 	SHIM_DMA_SYNC_SGTABLE_FOR_CPU,
 	SHIM_DMA_SYNC_SGTABLE_FOR_DEVICE,
 	SHIM_DMA_SYNC_SINGLE_FOR_CPU,
 	SHIM_DMA_SYNC_SINGLE_FOR_DEVICE,
+	SHIM_DMA_UNMAP_PAGE_ATTRS,
 	SHIM_DMA_UNMAP_SGTABLE,
 	SHIM_DMA_RESV_LOCK_INTERRUPTIBLE,
 	SHIM_DMA_RESV_TEST_SIGNALED,
@@ -64,9 +69,41 @@ struct shim_get_dma_ops {
 	const struct dma_map_ops *ret;
 };
 
+struct shim_dma_alloc_coherent {
+	struct device *dev;
+	size_t size;
+	dma_addr_t *dma_handle;
+	gfp_t gfp;
+	void *ret;
+};
+
+struct shim_dma_alloc_pages {
+	struct device *dev;
+	size_t size;
+	dma_addr_t *dma_handle;
+	enum dma_data_direction dir;
+	gfp_t gfp;
+	struct page *ret;
+};
+
 struct shim_dma_dev_need_sync {
 	const struct device *dev;
 	bool ret;
+};
+
+struct shim_dma_free_coherent {
+	struct device *dev;
+	size_t size;
+	void *cpu_addr;
+	dma_addr_t dma_handle;
+};
+
+struct shim_dma_free_pages {
+	struct device *dev;
+	size_t size;
+	struct page *page;
+	dma_addr_t dma_handle;
+	enum dma_data_direction dir;
 };
 
 struct shim_dma_get_max_seg_size {
@@ -84,6 +121,16 @@ struct shim_dma_get_seg_boundary {
 	unsigned long ret;
 };
 
+struct shim_dma_map_page_attrs {
+	struct device *dev;
+	struct page *page;
+	size_t offset;
+	size_t size;
+	enum dma_data_direction dir;
+	unsigned long attrs;
+	dma_addr_t ret;
+};
+
 struct shim_dma_map_sgtable {
 	struct device *dev;
 	struct sg_table *sgt;
@@ -95,12 +142,6 @@ struct shim_dma_map_sgtable {
 struct shim_dma_max_mapping_size {
 	struct device *dev;
 	size_t ret;
-};
-
-struct shim_dma_need_sync {
-	struct device *dev;
-	dma_addr_t dma_addr;
-	bool ret;
 };
 
 struct shim_dma_sync_sgtable_for_cpu {
@@ -127,6 +168,14 @@ struct shim_dma_sync_single_for_device {
 	dma_addr_t addr;
 	size_t size;
 	enum dma_data_direction dir;
+};
+
+struct shim_dma_unmap_page_attrs {
+	struct device *dev;
+	dma_addr_t addr;
+	size_t size;
+	enum dma_data_direction dir;
+	unsigned long attrs;
 };
 
 struct shim_dma_unmap_sgtable {
@@ -192,17 +241,22 @@ struct shim_record {
 	union {
 		struct shim_dev_is_dma_coherent dev_is_dma_coherent;
 		struct shim_get_dma_ops get_dma_ops;
+		struct shim_dma_alloc_coherent dma_alloc_coherent;
+		struct shim_dma_alloc_pages dma_alloc_pages;
 		struct shim_dma_dev_need_sync dma_dev_need_sync;
+		struct shim_dma_free_coherent dma_free_coherent;
+		struct shim_dma_free_pages dma_free_pages;
 		struct shim_dma_get_max_seg_size dma_get_max_seg_size;
 		struct shim_dma_get_merge_boundary dma_get_merge_boundary;
 		struct shim_dma_get_seg_boundary dma_get_seg_boundary;
+		struct shim_dma_map_page_attrs dma_map_page_attrs;
 		struct shim_dma_map_sgtable dma_map_sgtable;
 		struct shim_dma_max_mapping_size dma_max_mapping_size;
-		struct shim_dma_need_sync dma_need_sync;
 		struct shim_dma_sync_sgtable_for_cpu dma_sync_sgtable_for_cpu;
 		struct shim_dma_sync_sgtable_for_device dma_sync_sgtable_for_device;
 		struct shim_dma_sync_single_for_cpu dma_sync_single_for_cpu;
 		struct shim_dma_sync_single_for_device dma_sync_single_for_device;
+		struct shim_dma_unmap_page_attrs dma_unmap_page_attrs;
 		struct shim_dma_unmap_sgtable dma_unmap_sgtable;
 		struct shim_dma_resv_lock_interruptible dma_resv_lock_interruptible;
 		struct shim_dma_resv_test_signaled dma_resv_test_signaled;
@@ -217,15 +271,28 @@ struct shim_record {
 struct shim_hooks {
 	bool (*dev_is_dma_coherent)(struct device *dev);
 	const struct dma_map_ops *(*get_dma_ops)(struct device *dev);
+	void *(*dma_alloc_coherent)(struct device *dev, size_t size,
+				    dma_addr_t *dma_handle, gfp_t gfp);
+	struct page *(*dma_alloc_pages)(struct device *dev, size_t size,
+					dma_addr_t *dma_handle,
+					enum dma_data_direction dir, gfp_t gfp);
 	bool (*dma_dev_need_sync)(const struct device *dev);
+	void (*dma_free_coherent)(struct device *dev, size_t size,
+				  void *cpu_addr, dma_addr_t dma_handle);
+	void (*dma_free_pages)(struct device *dev, size_t size,
+			       struct page *page, dma_addr_t dma_handle,
+			       enum dma_data_direction dir);
 	unsigned int (*dma_get_max_seg_size)(struct device *dev);
 	unsigned long (*dma_get_merge_boundary)(struct device *dev);
 	unsigned long (*dma_get_seg_boundary)(struct device *dev);
+	dma_addr_t (*dma_map_page_attrs)(struct device *dev, struct page *page,
+					 size_t offset, size_t size,
+					 enum dma_data_direction dir,
+					 unsigned long attrs);
 	int (*dma_map_sgtable)(struct device *dev, struct sg_table *sgt,
 			       enum dma_data_direction dir,
 			       unsigned long attrs);
 	size_t (*dma_max_mapping_size)(struct device *dev);
-	bool (*dma_need_sync)(struct device *dev, dma_addr_t dma_addr);
 	void (*dma_sync_sgtable_for_cpu)(struct device *dev,
 					 struct sg_table *sgt,
 					 enum dma_data_direction dir);
@@ -238,6 +305,9 @@ struct shim_hooks {
 	void (*dma_sync_single_for_device)(struct device *dev, dma_addr_t addr,
 					   size_t size,
 					   enum dma_data_direction dir);
+	void (*dma_unmap_page_attrs)(struct device *dev, dma_addr_t addr,
+				     size_t size, enum dma_data_direction dir,
+				     unsigned long attrs);
 	void (*dma_unmap_sgtable)(struct device *dev, struct sg_table *sgt,
 				  enum dma_data_direction dir,
 				  unsigned long attrs);
