@@ -11,18 +11,23 @@ from fanout.host import (BUILD, GUEST, KERNEL_BUILD, PICTURES, UNPACK, Totals,
                          colour, require, say, shown, status_of)
 from fanout.logscan import foreign_races
 from fanout.tree import add_kernel, add_ktree, check_choice, locked
-from rig import (bench, hostile, kernel, machine, picture, races,
+from rig import (bench, hostile, kernel, machine, picture, player, races,
                  results)
 
-# The kernel's selftest wants 1024 huge pages, two scenarios want their own.
+# The kernel's selftest wants 1024 huge pages, scenarios want their own; with
+# --hugetlb one of them wants memory below 4 GiB.
 HUGE_PAGES = "hugepages=1:1100"
-# 1 GiB of them and what the kernel takes; 8 bounced mappings of 64 MiB.
-BENCH_MEMORY = "hugepages=1:520 swiotlb=524288"
+LOW_HUGE_PAGES = "hugepages=0:8,1:1100"
+# 1 GiB of them and what the kernel takes; 8 bounced mappings of 64 MiB, and no more:
+# what swiotlb has, copies have not.
+BENCH_MEMORY = "hugepages=1:520 swiotlb=262144"
 # Two races map 2 MiB pages.
 RACE_MEMORY = "hugepages=1:16"
 # What each command that boots a kernel needs, all asked for as it starts.
-NEEDS = {"demo": GUEST, "bench": GUEST, "races": GUEST,
+NEEDS = {"demo": GUEST, "bench": GUEST, "races": GUEST, "player": GUEST,
          "hostile": (*KERNEL_BUILD, *UNPACK)}
+# The random player plays for so many seconds.
+PLAYED = 60
 SCENARIO = '{"scenario"'
 RACE = '{"race"'
 BENCH = '{"bench"'
@@ -44,6 +49,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
                       help="print JSON instead of the table")
     demo.add_argument("--all-bounced", action="store_true",
                       help="bounce every device (swiotlb=force)")
+    demo.add_argument("--hugetlb", action="store_true",
+                      help="all memfds have pages of 2 MiB")
     demo.add_argument("--debug", action="store_true",
                       help="ours only, on a kernel with KASAN, lockdep and "
                       "DMA API debugging, built from source (10 minutes)")
@@ -57,10 +64,32 @@ def parse(arguments: list[str]) -> argparse.Namespace:
                       help="seconds for the hostile program (60)")
     race.add_argument("--seed", type=int, default=1, metavar="N",
                       help="of all random numbers (1)")
+    race.add_argument("--played", type=int, default=PLAYED, metavar="N",
+                      help=f"seconds for the random player ({PLAYED})")
     race.add_argument("--only", default="", metavar="WORD",
-                      help="races with WORD in their names, or hostile")
+                      help="races with WORD in their names, hostile, or player")
     race.add_argument("--debug", action="store_true",
                       help="on the kernel with KASAN instead of KCSAN")
+    games = add("player", "play random games on real devices: unbalanced calls, "
+                "map and unmap, device writes at any time")
+    games.add_argument("--seed", type=int, default=1, metavar="N",
+                       help="of the first game (1)")
+    games.add_argument("--seconds", type=int, default=PLAYED, metavar="N",
+                       dest="played", help=f"how long ({PLAYED})")
+    games.add_argument("--games", type=int, default=100000, metavar="N",
+                       help="not more than so many")
+    games.add_argument("--exporter", choices=results.NAMES,
+                       default=results.OURS, help="which to play on (ours)")
+    games.add_argument("--refusals", action="store_true",
+                       help="do not mind a map that is refused")
+    games.add_argument("--hugetlb", action="store_true",
+                       help="the memfd has pages of 2 MiB")
+    games.add_argument("--direct", action="store_true",
+                       help="direct devices only: every exporter must pass")
+    games.add_argument("--all-bounced", action="store_true",
+                       help="bounce every device (swiotlb=force)")
+    games.add_argument("--debug", action="store_true",
+                       help="on the kernel with KASAN")
     users = add("hostile", "let hostile users loose on the driver, in UML")
     users.add_argument("--seed", type=int, default=1, metavar="N",
                        help="of the random calls (1)")
@@ -80,8 +109,10 @@ def demo(options: argparse.Namespace) -> tuple[Totals, str]:
         else kernel.stock_kernel(options.kernel)
     archive = kernel.initramfs(guest)
     name = "demo" + ("-debug" if options.debug else "") + \
-        ("-all-bounced" if options.all_bounced else "")
-    arguments = [HUGE_PAGES]
+        ("-all-bounced" if options.all_bounced else "") + \
+        ("-hugetlb" if options.hugetlb else "")
+    arguments = [LOW_HUGE_PAGES, "RIG_HUGETLB=1"] if options.hugetlb \
+        else [HUGE_PAGES]
     if options.all_bounced:
         arguments += ["swiotlb=force", "RIG_ALL_BOUNCED=1"]
     if options.debug:
@@ -95,7 +126,8 @@ def demo(options: argparse.Namespace) -> tuple[Totals, str]:
                      total=1800 if options.debug else 600),
         lambda text: f"{text.count(SCENARIO)} scenarios")
     report = results.parse(lines)
-    verdict = results.verdicts(report, options.all_bounced)
+    verdict = results.verdicts(
+        report, not options.all_bounced and not options.hugetlb)
     text = results.as_json(report, verdict, time.monotonic() - start)
     out = kernel.rig_of(guest.tree) / f"{name}.json"
     out.write_text(text)
@@ -129,8 +161,46 @@ def bench_all(options: argparse.Namespace) -> Totals:
     return totals
 
 
+def play_games(options: argparse.Namespace) -> Totals:
+    """Have the random player play, on the clock that counts instructions.
+
+    Its moves come one after the other: KCSAN would have nothing to watch.
+    """
+    start = time.monotonic()
+    guest = kernel.built_kernel("debug", options.kernel) if options.debug \
+        else kernel.stock_kernel(options.kernel)
+    archive = kernel.initramfs(guest)
+    name = "player" + ("-debug" if options.debug else "")
+    say(name, f"booting linux {guest.release} in QEMU, {options.played} s of "
+        "games")
+    arguments = [RACE_MEMORY, "RIG_MODE=player", f"RIG_SEED={options.seed}",
+                 f"RIG_SECONDS={options.played}", "dma_debug_entries=262144"]
+    if options.command == "player":
+        arguments += [f"RIG_EXPORTERS={options.exporter}",
+                      f"RIG_GAMES={options.games}"]
+        for given, words in (
+                (options.refusals, ["RIG_REFUSALS=1"]),
+                (options.hugetlb, ["RIG_HUGETLB=1"]),
+                (options.direct, ["RIG_DIRECT=1"]),
+                (options.all_bounced, ["swiotlb=force",
+                                       "RIG_ALL_BOUNCED=1"])):
+            arguments += words if given else []
+    else:
+        arguments.append(f"RIG_EXPORTERS={results.OURS}")
+    lines = machine.run_guest(
+        machine.Boot(name, guest, archive, tuple(arguments), 2500, cpus=2,
+                     silence=300, total=900 + 2 * options.played),
+        player.games)
+    report = player.parse(lines)
+    print("\n".join(player.table(report)))
+    print(f"seed {options.seed}; {time.monotonic() - start:.0f} s\n")
+    return player.totals(report)
+
+
 def race_all(options: argparse.Namespace) -> Totals:
-    """Play every race, then be hostile; show how it went."""
+    """Play every race, then be hostile, then play games; show how it went."""
+    if options.only == "player":
+        return play_games(options)
     start = time.monotonic()
     guest = kernel.built_kernel("debug" if options.debug else "kcsan",
                                 options.kernel)
@@ -153,7 +223,10 @@ def race_all(options: argparse.Namespace) -> Totals:
         print(f"KCSAN: no report that we are part of, {len(others)} others"
               + "".join(f"\n    {other.text}" for other in others))
     print(f"seed {options.seed}; {time.monotonic() - start:.0f} s\n")
-    return races.totals(report)
+    counted = races.totals(report)
+    if not options.only:
+        counted += play_games(options)
+    return counted
 
 
 def play(options: argparse.Namespace) -> Totals:
@@ -163,6 +236,8 @@ def play(options: argparse.Namespace) -> Totals:
             return bench_all(options)
         if options.command == "races":
             return race_all(options)
+        if options.command == "player":
+            return play_games(options)
         if options.command == "hostile":
             return hostile.run(options.seed, options.seconds,
                                kernel.um_kernel(options.kernel, options.ktree))

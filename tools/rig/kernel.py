@@ -29,10 +29,13 @@ BUILT = {"debug": (("guest.config", "kasan.config"), "10 minutes"),
 # its own, and would take most of the watchpoints.
 _WATCHED = "KCSAN_SANITIZE=$(if $(filter drivers/dma-buf kernel/dma,$(obj)),y,n)"
 
-_GUEST_SOURCES = ("guest.c", "scenarios.c", "bench.c", "plan.c", "races.c")
+_GUEST_SOURCES = ("guest.c", "steps.c", "buffers.c", "scenarios.c",
+                  "programs.c", "patterns.c", "workers.c", "bench.c", "plan.c",
+                  "races.c", "player.c", "player_oracle.c",
+                  "player_guest.c")
 _PLAN = REPO / "driver/sync_plan.c"
 # What the kernel has for attributes and user space has not.
-_GUEST_FLAGS = ("-static", "-pthread", "-O2", "-Wall", "-Wextra", "-Werror",
+GUEST_FLAGS = ("-static", "-pthread", "-O2", "-Wall", "-Wextra", "-Werror",
                 "-Wno-missing-field-initializers", "-D_GNU_SOURCE",
                 "-D__printf(a,b)=__attribute__((__format__(printf,a,b)))",
                 "-D__noreturn=__attribute__((__noreturn__))")
@@ -181,7 +184,7 @@ def _build_modules(kernel: Kernel, log: Path) -> list[Path]:
 
 def build_hostile(program: Path, log: Path) -> None:
     """Build the hostile user as @program."""
-    _logged("hostile", ["gcc", *_GUEST_FLAGS, "-o", program,
+    _logged("hostile", ["gcc", *GUEST_FLAGS, "-o", program,
                         *sorted(GUEST.glob("hostile*.c"))], log,
             "the hostile program could not be built")
 
@@ -205,7 +208,7 @@ def initramfs(kernel: Kernel) -> Path:
     for module in _build_modules(kernel, log):
         _logged("modules", ["objcopy", "-g", module, root / module.name], log,
                 "a module could not be stripped")
-    _logged("guest", ["gcc", *_GUEST_FLAGS, "-o", root / "init",
+    _logged("guest", ["gcc", *GUEST_FLAGS, "-o", root / "init",
                       *(GUEST / name for name in _GUEST_SOURCES), _PLAN], log,
             "the guest program could not be built")
     build_hostile(root / "hostile", log)

@@ -49,14 +49,38 @@ def words(runs: list[dict[str, Any]], what: str) -> str:
     return " and ".join(readers) + " right" if readers else what
 
 
+def score(scenarios: list[dict[str, Any]], block: str, exporter: str) -> str:
+    """How many runs of a block were wrong, and refused."""
+    seen = [run["outcome"] for row in scenarios if row["block"] == block
+            for run in row["runs"].get(exporter, [])
+            if run["outcome"] != "not applicable"]
+    refused = seen.count("refused")
+    return (f"{seen.count('wrong')} of {len(seen)} wrong"
+            + (f", {refused} refused" if refused else ""))
+
+
 def draw_demo(report: dict[str, Any], out: Path) -> None:
-    """Scenarios down, exporters across; a cell says who read what."""
+    """Scenarios down, exporters across; a cell says who read what.
+
+    Above each block stand its name and how many of its runs were wrong.
+    """
     exporters = report["exporters"]
-    rows = report["scenarios"]
+    rows: list[dict[str, Any]] = []
+    for row in report["scenarios"]:
+        if not rows or row["block"] != rows[-1]["block"]:
+            rows.append({"block": row["block"], "title": row["block"] + ":",
+                         "runs": None})
+        rows.append(row)
     figure = _figure(12, 0.27 * len(rows) + 1.1)
     axes = figure.add_axes((0.41, 0.01, 0.58,
                             1 - 0.9 / (0.27 * len(rows) + 1.1)))
     for y, row in enumerate(rows):
+        if row["runs"] is None:
+            for x, exporter in enumerate(exporters):
+                axes.text(x + 0.48, y,
+                          score(report["scenarios"], row["block"], exporter),
+                          ha="center", va="center", fontsize=8)
+            continue
         for x, exporter in enumerate(exporters):
             runs = row["runs"].get(exporter, [])
             what = outcome(runs)
@@ -66,10 +90,10 @@ def draw_demo(report: dict[str, Any], out: Path) -> None:
                       color="black" if what in ("", "refused") else "white")
     axes.set_yticks(range(len(rows)), [row["title"] for row in rows],
                     fontsize=7.5)
-    axes.set_xticks([x + 0.48 for x in range(len(exporters))], [
-        f"{name}\n{report['totals'][e]['wrong']} of "
-        f"{sum(report['totals'][e].values())} wrong"
-        for e, name in exporters.items()], fontsize=9)
+    for label, row in zip(axes.get_yticklabels(), rows):
+        label.set_fontweight("bold" if row["runs"] is None else "normal")
+    axes.set_xticks([x + 0.48 for x in range(len(exporters))],
+                    list(exporters.values()), fontsize=9)
     axes.xaxis.tick_top()
     axes.set_xlim(0, len(exporters))
     axes.set_ylim(len(rows) - 0.5, -0.5)

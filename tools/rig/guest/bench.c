@@ -4,6 +4,7 @@
  * nanosecond here is an instruction. Every case is repeated, each time in a
  * process of its own; the host takes the median and knows the spread.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -33,6 +34,13 @@ enum bench_pages {
 	HUGETLB,	/* no two in sequence either */
 };
 
+/* What the CPU writes between START and END; not counted. */
+enum bench_writes {
+	NOTHING,
+	ONE_PAGE,
+	EVERYTHING,
+};
+
 struct bench {
 	const char *name;
 	enum bench_pages pages;
@@ -42,6 +50,8 @@ struct bench {
 	unsigned int segment;	/* longest the device takes; 0: no limit */
 	bool list;		/* LIST_ITEMS items, last one first */
 	bool fresh;		/* never written: create allocates */
+	bool both;		/* importers read and write */
+	enum bench_writes writes;
 };
 
 static const struct bench benches[] = {
@@ -74,12 +84,22 @@ static const struct bench benches[] = {
 	{ "scattered, 64 MiB, 8 bounced importers", SCATTERED, 64, 8, B1 },
 	{ "2 MiB pages, 64 MiB, 1 bounced importer", HUGETLB, 64, 1, B1 },
 	{ "2 MiB pages, 64 MiB, 8 bounced importers", HUGETLB, 64, 8, B1 },
+	{ "2 MiB pages, 64 MiB, bounced both ways", HUGETLB, 64, 1, B1,
+	  .both = true },
+	{ "2 MiB pages, 64 MiB, 8 bounced both ways", HUGETLB, 64, 8, B1,
+	  .both = true },
+	{ "2 MiB pages, 64 MiB, bounced, one page written", HUGETLB, 64, 1, B1,
+	  .both = true, .writes = ONE_PAGE },
+	{ "2 MiB pages, 64 MiB, bounced, all written", HUGETLB, 64, 1, B1,
+	  .both = true, .writes = EVERYTHING },
+	{ "2 MiB pages, 1 GiB, bounced, one page written", HUGETLB, 1024, 1,
+	  B1, .writes = ONE_PAGE },
 };
 
 /* What one repetition measured, in ns; of importers the mean of all. */
 struct cost {
 	long create, attach_map, entries, pair, touch_any, touch_aligned;
-	long vmap, vunmap, detach, close, held_kib;
+	long vmap, vunmap, detach, close, held_kib, copies_kib, swiotlb_kib;
 	const char *failed;	/* the step that failed */
 };
 
@@ -106,6 +126,45 @@ static long kernel_memory_kib(void)
 			sum += kib;
 	fclose(meminfo);
 	return sum;
+}
+
+/* Memory of copies and their twins; other exporters have none. */
+static long copies_kib(void)
+{
+	const char *folder = "/sys/kernel/debug/udmabuf-fanout";
+	DIR *dir = opendir(folder);
+	struct dirent *entry;
+	char path[320], line[256];
+	long sum = 0, bytes;
+	FILE *file;
+
+	if (!dir)
+		return 0;
+	while ((entry = readdir(dir))) {
+		snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+		file = entry->d_name[0] == '.' ? NULL : fopen(path, "r");
+		while (file && fgets(line, sizeof(line), file))
+			if (sscanf(line, "copies and twins: %ld", &bytes) == 1)
+				sum += bytes / 1024;
+		if (file)
+			fclose(file);
+	}
+	closedir(dir);
+	return sum;
+}
+
+/* What is taken of the pool that all devices share. */
+static long swiotlb_kib(void)
+{
+	FILE *file = fopen("/sys/kernel/debug/swiotlb/io_tlb_used", "r");
+	long slots = 0;
+
+	if (!file)
+		return 0;
+	if (fscanf(file, "%ld", &slots) != 1)
+		slots = 0;
+	fclose(file);
+	return slots * 2;
 }
 
 /* The i-th of @count pages in an order in which no two are neighbours. */
@@ -217,6 +276,16 @@ static int sync_call(int dmabuf, __u64 flags)
 	return ioctl(dmabuf, DMA_BUF_IOCTL_SYNC, &req);
 }
 
+static bool sync_start(int dmabuf)
+{
+	return !sync_call(dmabuf, DMA_BUF_SYNC_RW | DMA_BUF_SYNC_START);
+}
+
+static bool sync_end(int dmabuf)
+{
+	return !sync_call(dmabuf, DMA_BUF_SYNC_RW | DMA_BUF_SYNC_END);
+}
+
 static long sync_pairs(int dmabuf)
 {
 	long start = 0;
@@ -226,11 +295,37 @@ static long sync_pairs(int dmabuf)
 	for (i = -1; i < PAIRS; i++) {
 		if (!i)
 			start = now();
-		if (sync_call(dmabuf, DMA_BUF_SYNC_RW | DMA_BUF_SYNC_START) ||
-		    sync_call(dmabuf, DMA_BUF_SYNC_RW | DMA_BUF_SYNC_END))
+		if (!sync_start(dmabuf) || !sync_end(dmabuf))
 			return -1;
 	}
 	return (now() - start) / PAIRS;
+}
+
+/* The same with something written between, which is not counted. */
+static long write_pairs(int dmabuf, enum bench_writes writes, size_t bytes)
+{
+	const int pairs = 2;
+	long ns = 0, start;
+	char *memory;
+	int i;
+
+	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, dmabuf,
+		      0);
+	if (memory == MAP_FAILED)
+		return -1;
+	for (i = 0; i < pairs; i++) {
+		start = now();
+		if (!sync_start(dmabuf))
+			return -1;
+		ns += now() - start;
+		memset(memory, 2 + i, writes == ONE_PAGE ? PAGE : bytes);
+		start = now();
+		if (!sync_end(dmabuf))
+			return -1;
+		ns += now() - start;
+	}
+	munmap(memory, bytes);
+	return ns / pairs;
 }
 
 static void measure(const struct exporter *exporter, const struct bench *b,
@@ -271,21 +366,26 @@ static void measure(const struct exporter *exporter, const struct bench *b,
 		close(memfd);
 
 	cost->failed = "attach and map";
+	cost->swiotlb_kib = swiotlb_kib();
 	for (i = 0; i < b->importers; i++) {
 		attach[i] = (struct edu_attach){ .device = b->device,
 						 .dmabuf = dmabuf };
 		if (ioctl(importer, EDU_ATTACH, &attach[i]))
 			return;
 		map[i] = (struct edu_map){ .attachment = attach[i].attachment,
-					   .direction = READS };
+					   .direction = b->both ? BOTH : READS };
 		if (ioctl(importer, EDU_MAP, &map[i]))
 			return;
 		cost->attach_map += attach[i].ns + map[i].ns;
 		cost->entries = map[i].entries;
 	}
 
+	cost->copies_kib = copies_kib();
+	cost->swiotlb_kib = swiotlb_kib() - cost->swiotlb_kib;
+
 	cost->failed = "SYNC";
-	cost->pair = sync_pairs(dmabuf);
+	cost->pair = b->writes ? write_pairs(dmabuf, b->writes, bytes) :
+				 sync_pairs(dmabuf);
 	if (cost->pair < 0)
 		return;
 
@@ -326,7 +426,7 @@ static void measure(const struct exporter *exporter, const struct bench *b,
 
 static void run_one(const struct exporter *exporter, const struct bench *b)
 {
-	char head[256], map[128], cpu[256];
+	char head[256], map[128], cpu[256], memory[128];
 	struct cost cost = { 0 };
 
 	measure(exporter, b, &cost);
@@ -345,8 +445,11 @@ static void run_one(const struct exporter *exporter, const struct bench *b)
 		 cost.pair, cost.touch_any, cost.touch_aligned);
 	snprintf(cpu + strlen(cpu), sizeof(cpu) - strlen(cpu),
 		 "\"vmap\": %ld, \"vunmap\": %ld", cost.vmap, cost.vunmap);
-	emit("{%s, \"create\": %ld, %s, %s, \"close\": %ld, \"held_kib\": %ld}",
-	     head, cost.create, map, cpu, cost.close, cost.held_kib);
+	snprintf(memory, sizeof(memory),
+		 "\"held_kib\": %ld, \"copies_kib\": %ld, \"swiotlb_kib\": %ld",
+		 cost.held_kib, cost.copies_kib, cost.swiotlb_kib);
+	emit("{%s, \"create\": %ld, %s, %s, \"close\": %ld, %s}",
+	     head, cost.create, map, cpu, cost.close, memory);
 }
 
 int run_bench(const struct exporter *exporters, unsigned int count)

@@ -87,10 +87,14 @@ struct edu_attachment {
 /**
  * struct edu_file - the attachments of one opener
  * @lock: held over every call
+ * @kept: the buffer that the kernel has mapped, or NULL
+ * @kernel: where
  * @slots: by attachment number, allocated when first used
  */
 struct edu_file {
 	struct mutex lock; /* one call at a time */
+	struct dma_buf *kept;
+	struct iosys_map kernel;
 	struct edu_attachment *slots[EDU_ATTACHMENTS_MAX];
 };
 
@@ -416,6 +420,68 @@ put:
 	return ret;
 }
 
+/*
+ * As uvcvideo through vb2 and vkms do it: a mapping that lasts, and stores with
+ * no begin before them and no end after.
+ */
+static int edu_kernel_map(struct edu_file *file, const struct edu_vmap *req)
+{
+	struct dma_buf *dmabuf;
+	int ret;
+
+	if (file->kept)
+		return -EBUSY;
+	dmabuf = dma_buf_get(req->dmabuf);
+	if (IS_ERR(dmabuf))
+		return PTR_ERR(dmabuf);
+	ret = dma_buf_vmap_unlocked(dmabuf, &file->kernel);
+	if (ret) {
+		dma_buf_put(dmabuf);
+		return ret;
+	}
+	file->kept = dmabuf;
+	return 0;
+}
+
+static int edu_kernel_write(struct edu_file *file, const struct edu_vmap *req)
+{
+	if (!file->kept)
+		return -ENOENT;
+	if (req->offset > file->kept->size ||
+	    req->length > file->kept->size - req->offset)
+		return -ERANGE;
+	if (copy_from_user(file->kernel.vaddr + req->offset,
+			   u64_to_user_ptr(req->data), req->length))
+		return -EFAULT;
+	return 0;
+}
+
+static int edu_kernel_unmap(struct edu_file *file)
+{
+	if (!file->kept)
+		return -ENOENT;
+	dma_buf_vunmap_unlocked(file->kept, &file->kernel);
+	dma_buf_put(file->kept);
+	file->kept = NULL;
+	return 0;
+}
+
+static int edu_half_begin(const struct edu_half_begin *req)
+{
+	struct dma_buf *dmabuf;
+	int ret = 0;
+
+	if (req->direction > DMA_FROM_DEVICE)
+		return -EINVAL;
+	dmabuf = dma_buf_get(req->dmabuf);
+	if (IS_ERR(dmabuf))
+		return PTR_ERR(dmabuf);
+	if (dmabuf->ops->begin_cpu_access)
+		ret = dmabuf->ops->begin_cpu_access(dmabuf, req->direction);
+	dma_buf_put(dmabuf);
+	return ret;
+}
+
 static int edu_device_info(struct edu_device_info *info, bool set)
 {
 	struct edu *edu;
@@ -441,6 +507,7 @@ static long edu_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 		struct edu_transfer transfer;
 		struct edu_address where;
 		struct edu_vmap vmap;
+		struct edu_half_begin half_begin;
 	} req = { };
 	struct edu_file *file = filp->private_data;
 	void __user *user = (void __user *)arg;
@@ -512,6 +579,18 @@ static long edu_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 	case EDU_VMAP:
 		ret = edu_vmap(&req.vmap);
 		break;
+	case EDU_KERNEL_MAP:
+		ret = edu_kernel_map(file, &req.vmap);
+		break;
+	case EDU_KERNEL_WRITE:
+		ret = edu_kernel_write(file, &req.vmap);
+		break;
+	case EDU_KERNEL_UNMAP:
+		ret = edu_kernel_unmap(file);
+		break;
+	case EDU_HALF_BEGIN:
+		ret = edu_half_begin(&req.half_begin);
+		break;
 	default:
 		return -ENOTTY;
 	}
@@ -538,6 +617,7 @@ static int edu_release(struct inode *inode, struct file *filp)
 	struct edu_attachment *a;
 	u32 slot;
 
+	edu_kernel_unmap(file);
 	for (slot = 0; slot < EDU_ATTACHMENTS_MAX; slot++) {
 		a = file->slots[slot];
 		if (a && a->sgt)

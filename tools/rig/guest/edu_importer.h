@@ -96,11 +96,12 @@ struct edu_address {
 };
 
 /**
- * struct edu_vmap - map the buffer for the kernel, read from it, unmap it
+ * struct edu_vmap - map the buffer for the kernel, read from it, unmap it; or
+ *                   one of these, and to write
  * @dmabuf: file descriptor of the dma-buf
- * @length: bytes to copy to @data
- * @offset: from where
- * @data: to where
+ * @length: bytes to copy to @data; EDU_KERNEL_WRITE: from there
+ * @offset: from where, or to where
+ * @data: to where, or from where
  * @map_ns: how long dma_buf_vmap() took; output
  * @unmap_ns: how long dma_buf_vunmap() took; output
  */
@@ -111,6 +112,19 @@ struct edu_vmap {
 	__u64 data;
 	__u64 map_ns;
 	__u64 unmap_ns;
+};
+
+/**
+ * struct edu_half_begin - the exporter's part of a CPU access's begin
+ * @dmabuf: file descriptor of the dma-buf
+ * @direction: enum dma_data_direction: as the access is
+ *
+ * What has happened when the core's own wait for fences, which comes after it,
+ * fails: nobody will end what the exporter began.
+ */
+struct edu_half_begin {
+	__s32 dmabuf;
+	__u32 direction;
 };
 
 #define EDU_DEVICE_INFO	_IOWR('e', 0, struct edu_device_info)
@@ -124,5 +138,10 @@ struct edu_vmap {
 #define EDU_FETCH	_IOW('e', 8, struct edu_transfer)
 #define EDU_WHERE	_IOWR('e', 9, struct edu_address)
 #define EDU_VMAP	_IOWR('e', 10, struct edu_vmap)
+/* One mapping of the kernel's is kept for each file, and written unbracketed. */
+#define EDU_KERNEL_MAP		_IOW('e', 11, struct edu_vmap)
+#define EDU_KERNEL_WRITE	_IOW('e', 12, struct edu_vmap)
+#define EDU_KERNEL_UNMAP	_IOW('e', 13, struct edu_vmap)
+#define EDU_HALF_BEGIN		_IOW('e', 14, struct edu_half_begin)
 
 #endif

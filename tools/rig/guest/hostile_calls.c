@@ -81,8 +81,9 @@ static const struct setting {
 }, policy_settings[] = {
 	{ "minimal", 0 }, { "all", 1 }, { "some", 0, EINVAL },
 	{ "", 0, EINVAL }, { }
-}, conflict_settings[] = {
-	{ "refuse", 0 }, { "refuse", 0 }, { "allow", 1 }, { "0", 0, EINVAL }, { }
+}, copy_settings[] = {
+	{ "1024", 1024 }, { "1024", 1024 }, { "0", 0 }, { "1", 1 },
+	{ "-1", 0, EINVAL }, { "much", 0, EINVAL }, { }
 };
 
 static const struct {
@@ -93,7 +94,7 @@ static const struct {
 	[LIST_LIMIT] = { PARAMETERS "list_limit", list_settings, 9 },
 	[SIZE_LIMIT] = { PARAMETERS "size_limit_mb", size_settings, 8 },
 	[POLICY] = { PARAMETERS "sync_policy", policy_settings, 4 },
-	[CONFLICT] = { PARAMETERS "bounce_conflict", conflict_settings, 4 },
+	[COPY_LIMIT] = { PARAMETERS "copy_limit_mb", copy_settings, 6 },
 };
 
 /* Return: the errno. */

@@ -212,12 +212,10 @@ void call_write_memfd(struct world *w)
 	inode = inode_of(w, memfd);
 	stamp = next(w);
 	start(w, "pwrite(memfd)", memfd - w->memfd, page, stamp);
-	bracket(w, inode->page[page], DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW);
 	error = 0;
 	for (i = 0; i < ARRAY_SIZE(stamp_at) && !error; i++)
 		error = error_of(pwrite(memfd->fd, &stamp, sizeof(stamp),
 					page * PAGE + stamp_at[i]));
-	bracket(w, inode->page[page], DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW);
 	expect(w, error, inode->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) ?
 			 EPERM : 0);
 	if (!error)
@@ -422,7 +420,6 @@ static void describe(struct world *w, const struct udmabuf_create_item *items,
 			unsigned short page =
 				inode->page[items[i].offset / PAGE + j];
 
-			memory->twice |= holds(memory, page);
 			memory->page[memory->pages++] = page;
 		}
 	}

@@ -28,8 +28,6 @@ static void count_mapping(struct world *w, const struct attachment *a, int by)
 		struct page *p = &w->shared->page[a->memory.page[i]];
 
 		p->mapped += by;
-		if (machine.bounces[a->device])
-			p->bounced += by;
 	}
 }
 
@@ -78,28 +76,6 @@ void call_attach(struct world *w)
 	get_memory(w, &a->memory);
 }
 
-/* Whether the driver may refuse to let @a write as well. */
-static bool may_conflict(const struct world *w, const struct attachment *a,
-			 unsigned int direction)
-{
-	unsigned int i;
-
-	if (direction == READS)
-		return false;
-	if (machine.bounces[a->device] && a->memory.twice)
-		return true;
-	for (i = 0; i < ATTACHMENTS; i++) {
-		const struct attachment *b = &w->attachment[i];
-
-		if (b != a && b->used && b->mapped && b->direction != READS &&
-		    b->memory.id == a->memory.id &&
-		    (machine.bounces[a->device] || machine.bounces[b->device]))
-			return true;
-	}
-	/* The parent has attachments of its own. */
-	return w->child && machine.bounces_any;
-}
-
 static bool too_often(struct world *w, const struct attachment *a)
 {
 	unsigned int i;
@@ -119,10 +95,7 @@ static bool too_often(struct world *w, const struct attachment *a)
 void call_map(struct world *w)
 {
 	struct attachment *a = some_attachment(w, true);
-	unsigned int version = knob_version(CONFLICT);
-	bool allowed = knob_value(CONFLICT);
 	struct edu_map req = { };
-	bool may_refuse;
 	int error;
 
 	if (!a)
@@ -139,14 +112,12 @@ void call_map(struct world *w)
 	if (!a->mapped && req.direction != READS && too_often(w, a))
 		return;
 	error = error_of(ioctl(w->importer, EDU_MAP, &req));
-	may_refuse = may_conflict(w, a, req.direction) &&
-		     (!allowed || !knob_steady(CONFLICT, version));
 	if (a->mapped)
 		expect(w, error, EBUSY);
 	else if (machine.bounces[a->device])
-		expect(w, error, 0, ENOMEM, may_refuse ? EOPNOTSUPP : 0);
+		expect(w, error, 0, ENOMEM);
 	else
-		expect(w, error, 0, may_refuse ? EOPNOTSUPP : 0);
+		expect(w, error, 0);
 	if (error)
 		return;
 	if (!req.entries || req.entries > a->memory.pages)

@@ -318,63 +318,12 @@ int touch(void *at, __u64 *value, bool write)
 
 const size_t stamp_at[] = { 0, PAGE - sizeof(__u64) };
 
-bool holds(const struct memory *memory, unsigned int page)
-{
-	unsigned int i;
-
-	for (i = 0; i < memory->pages; i++)
-		if (memory->page[i] == page)
-			return true;
-	return false;
-}
-
-static void sync_plainly(struct world *w, int fd, __u64 flags)
-{
-	struct dma_buf_sync sync = { .flags = flags };
-
-	while (ioctl(fd, DMA_BUF_IOCTL_SYNC, &sync))
-		if (errno != EINTR)
-			violation(w, "SYNC %#llx of a live buffer: %s", flags,
-				  strerrorname_np(errno));
-}
-
-/*
- * A page that a bounced device writes is written between begin and end of all
- * its buffers; if one of them has no descriptor any more, or others sync it
- * too, nobody knows what it holds from then on.
- */
-void bracket(struct world *w, unsigned int page, __u64 flags)
-{
-	struct page *p = &w->shared->page[page];
-	unsigned int i, j;
-
-	if (!p->bounced)
-		return;
-	if (w->child || w->loose)
-		p->unsure = true;
-	for (i = 0; i < BUFFERS; i++)
-		if (w->buffer[i].fd >= 0 && holds(&w->buffer[i].memory, page))
-			sync_plainly(w, w->buffer[i].fd, flags);
-	for (i = 0; i < ATTACHMENTS; i++) {
-		struct attachment *a = &w->attachment[i];
-
-		if (!a->used || !holds(&a->memory, page))
-			continue;
-		for (j = 0; j < BUFFERS; j++)
-			if (w->buffer[j].fd >= 0 &&
-			    w->buffer[j].memory.id == a->memory.id)
-				break;
-		if (j == BUFFERS)
-			p->unsure = true;
-	}
-}
-
 void check_stamp(struct world *w, unsigned int page, __u64 seen,
 		 const char *where)
 {
 	const struct page *p = &w->shared->page[page];
 
-	if (!p->unsure && seen != p->stamp)
+	if (seen != p->stamp)
 		violation(w, "%s: page %u has %#llx, expected %#llx", where,
 			  page, seen, p->stamp);
 }

@@ -40,8 +40,6 @@ struct page {
 	__u64 stamp;		/* what its first and last words say */
 	unsigned short refs;	/* of memfds, buffers, maps, attachments */
 	unsigned char mapped;	/* by devices that write */
-	unsigned char bounced;	/* of those, by ones that may be bounced */
-	bool unsure;		/* a device may have written it */
 };
 
 /* The memory of a memfd. */
@@ -60,7 +58,6 @@ struct inode {
 struct memory {
 	unsigned int id;
 	unsigned int pages;
-	bool twice;		/* one of them stands twice */
 	unsigned short page[BUFFER_PAGES];
 };
 
@@ -129,7 +126,7 @@ struct world {
 };
 
 /* Parameters of the driver. */
-enum { LIST_LIMIT, SIZE_LIMIT, POLICY, CONFLICT, KNOBS };
+enum { LIST_LIMIT, SIZE_LIMIT, POLICY, COPY_LIMIT, KNOBS };
 
 /* Where a page has its stamp. */
 extern const size_t stamp_at[2];
@@ -164,8 +161,6 @@ struct inode *inode_of(struct world *w, const struct memfd *memfd);
 void *bad_place(struct world *w, size_t size, bool output);
 void catch_signals(void);
 int touch(void *at, __u64 *value, bool write);
-bool holds(const struct memory *memory, unsigned int page);
-void bracket(struct world *w, unsigned int page, __u64 flags);
 void check_stamp(struct world *w, unsigned int page, __u64 seen,
 		 const char *where);
 void check_mapped(struct world *w, const __u8 *at, unsigned int page,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What a plan costs: driver/sync_plan.c itself, in this program, on the clock
- * that counts instructions, for 64 peers. Only mixes that the driver accepts.
+ * that counts instructions, for 64 peers.
  */
 #include <stdio.h>
 #include <time.h>
@@ -25,9 +25,9 @@ static const struct mix mixes[] = {
 	{ "noncoherent readers", SYNC_NONCOHERENT, false, SYNC_NONCOHERENT },
 	{ "noncoherent writers, a coherent one", SYNC_NONCOHERENT, true,
 	  SYNC_COHERENT },
-	{ "bounced readers, a bounced writer", SYNC_BOUNCED, false,
-	  SYNC_BOUNCED },
-	{ "opaque readers, a noncoherent writer", SYNC_OPAQUE, false,
+	{ "readers with copies, a writer with one", SYNC_COPY, false,
+	  SYNC_COPY },
+	{ "writers with copies, a noncoherent one", SYNC_COPY, true,
 	  SYNC_NONCOHERENT },
 };
 
@@ -38,7 +38,7 @@ static long measure_plan(const struct mix *mix, enum sync_event event)
 	struct sync_access access = {
 		.event = event,
 		.policy = SYNC_POLICY_MINIMAL,
-		.dir = DMA_BIDIRECTIONAL,
+		.write = true,
 	};
 	struct timespec start, end;
 	unsigned int i;
@@ -48,7 +48,6 @@ static long measure_plan(const struct mix *mix, enum sync_event event)
 			.kind = i ? mix->kind : mix->first,
 			.dir = !i || mix->write ? DMA_BIDIRECTIONAL :
 						  DMA_TO_DEVICE,
-			.mapping = i,
 		};
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	for (i = 0; i < REPEATS; i++)
