@@ -933,6 +933,8 @@ def put_value(item: Item, access: str) -> str:
         return f"put_attrs(s, {access});"
     if item.name == "ret" and kind in (kinds.INT, kinds.LONG):
         return f"put_result(s, {access});"
+    if item.type == "gfp_t":
+        return f'seq_buf_printf(s, "%pGg", &{access});'
     if item.type in ("dma_addr_t", "phys_addr_t"):
         return f'seq_buf_printf(s, "%#llx", (u64){access});'
     if kind in (kinds.ULONG, kinds.UINT, kinds.ULONGLONG, kinds.INT, kinds.LONG, kinds.LONGLONG):

@@ -19,12 +19,14 @@ NEEDS: dict[str, tuple[Need, ...]] = {
     "coverage": (*X86_64, *COVERAGE),
     "mutants": X86_64,
     "module": (*MODULES, *SPARSE),
-    "model": PROGRAMS,
+    "model": PROGRAMS, "merge": PROGRAMS,
     "fresh": FRESH,
 }
+# Those whose programs the Makefile builds; here they only ask for their needs.
+NATIVE = ("model", "merge")
 # Those that begin with a kernel tree.
 OF_A_TREE = tuple(command for command in NEEDS
-                  if command not in ("module", "model", "fresh"))
+                  if command not in ("module", *NATIVE, "fresh"))
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -63,6 +65,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
                        help="kernel build folder, instead of the newest "
                        "headers package of the kernel")
     add("model", "make sure that the model's program can be built")
+    add("merge", "make sure that the merge's programs can be built")
     pristine = add("fresh", "make targets on a minimal Debian that has nothing")
     pristine.add_argument("--suite", default="", metavar="NAME",
                           help=f"{' or '.join(fresh.SUITES)}")
@@ -94,11 +97,11 @@ def perform(options: argparse.Namespace) -> Totals:
         return Totals()
     if options.command == "fresh":
         fresh.check_choice(options.suite)
-    elif options.command != "model":
+    elif options.command not in NATIVE:
         tree.check_choice(options.kernel, getattr(options, "ktree", "")
                           or getattr(options, "kdir", ""))
     require(needs_of(options))
-    if options.command == "model":
+    if options.command in NATIVE:
         return Totals()
     if options.command == "fresh":
         return fresh.fresh(options.suite or fresh.SUITES[0],
@@ -134,7 +137,7 @@ def main() -> int:
     # A pristine root has nothing to do with this checkout's builds.
     with tree.locked(fresh.ROOTS if options.command == "fresh" else BUILD):
         totals = perform(options)
-    if options.command not in ("tree", "model") and \
+    if options.command not in ("tree", *NATIVE) and \
             not getattr(options, "list", False):
         print(totals)
     return 1 if totals.failed else 0

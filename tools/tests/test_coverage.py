@@ -57,8 +57,8 @@ class Decisions(unittest.TestCase):
         self.check("/*\n * x\n */\n#define A \\\n\tB\n\nif (a)\n", (7, 7, 2))
 
     def test_the_driver_has_some(self) -> None:
-        """The rule on the real thing: its one switch of four labels."""
-        source = (REPO / "driver/sync_plan.c").read_text()
+        """The rule on the real thing: a switch of four labels."""
+        source = (REPO / "driver/fanout.c").read_text()
         self.assertIn(5, [d.branches for d in decisions(source)])
 
 

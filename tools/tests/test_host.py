@@ -54,6 +54,7 @@ class Packages(unittest.TestCase):
                               (["kunit", "--arch", "arm64"],
                                "gcc-aarch64-linux-gnu"),
                               (["tree"], "xz-utils"), (["model"], "libc6-dev"),
+                              (["merge"], "libc6-dev"),
                               (["fresh"], "mmdebstrap")):
             with self.subTest(line):
                 needs = __main__.needs_of(__main__.parse(line))

@@ -6,6 +6,7 @@ import io
 import errno
 import json
 import os
+import subprocess
 import tempfile
 import time
 import unittest
@@ -15,7 +16,7 @@ from unittest import mock
 from fanout import apt, tree
 from fanout.headers import Headers
 from fanout.host import Failure
-from rig import bench, kernel, machine, picture, races, results
+from rig import bench, kernel, machine, picture, player, races, results
 from rig.machine import GuestFailed
 
 KERNEL = '{"kernel": "6.12.117+deb12-amd64", "version": "#1 SMP"}'
@@ -25,10 +26,10 @@ GUEST = kernel.Kernel("stock", Path("k"), Path("h"), "6.12",
 
 
 def scenario(name: str, design: bool = True,
-             undecidable: bool = False) -> str:
+             block: str = "by the book") -> str:
     """A scenario's line."""
     return json.dumps({"scenario": name, "title": f"title of {name}",
-                       "design": design, "undecidable": undecidable})
+                       "block": block, "design": design})
 
 
 def run(name: str, exporter: str, outcome: str, error: int = 0) -> str:
@@ -56,17 +57,20 @@ def unload(alive: int = errno.EAGAIN, after: int = 0) -> str:
 
 def as_known() -> list[str]:
     """What a guest reports whose stock exporters are as wrong as known."""
-    lines = [KERNEL, scenario("s"), unload()]
-    for exporter, (wrong, runs) in results.KNOWN_WRONG.items():
-        lines += [run("s", exporter, "wrong")] * wrong
-        lines += [run("s", exporter, "right")] * (runs - wrong)
+    lines = [KERNEL, scenario("s"),
+             scenario("p", False, results.PROGRAMS), unload(),
+             run("p", "fanout", "right")]
+    for (part, exporter), (wrong, runs) in results.KNOWN_WRONG.items():
+        name = "s" if part == results.DESIGN else "p"
+        lines += [run(name, exporter, "wrong")] * wrong
+        lines += [run(name, exporter, "right")] * (runs - wrong)
     return lines
 
 
 def judged(*lines: str) -> list[str]:
     """The verdicts on a report that do not hold."""
     report = results.parse([*as_known(), *lines, END])
-    return [what for good, what in results.verdicts(report, False)
+    return [what for good, what in results.verdicts(report, True)
             if not good]
 
 
@@ -83,6 +87,17 @@ class Parser(unittest.TestCase):
         self.assertEqual(report.exporters(), ["stock", "fanout"])
         self.assertEqual(report.count("stock", "wrong"), 2)
         self.assertEqual(report.count("stock", "wrong", design=True), 1)
+
+    def test_blocks_are_counted_apart(self) -> None:
+        """In the order in which they came."""
+        report = results.parse([
+            scenario("a"), run("a", "fanout", "right"),
+            scenario("b", False, "other"), run("b", "fanout", "wrong"),
+            run("b", "fanout", "refused", 95)])
+        self.assertEqual(report.blocks(), ["by the book", "other"])
+        self.assertEqual(report.count("fanout", "wrong", "refused"), 2)
+        self.assertEqual(report.count("fanout", "wrong", "refused",
+                                      block="by the book"), 0)
 
     def test_nonsense_names_the_line(self) -> None:
         """A line cut short, a run of no scenario, a key that is missing."""
@@ -136,6 +151,17 @@ class Cells(unittest.TestCase):
         self.assertRegex(text, r"WRONG +16 +14")
         self.assertIn("(1) CPU saw the old data", text)
 
+    def test_table_has_each_block_with_its_totals(self) -> None:
+        """Under its name, the legend once below both."""
+        with mock.patch.dict(os.environ, NO_COLOR="1"):
+            lines = results.table(results.parse(as_known()))
+        heads = [number for number, line in enumerate(lines)
+                 if line.startswith(("by the book:", results.PROGRAMS + ":"))]
+        self.assertEqual(len(heads), 2)
+        self.assertRegex("\n".join(lines[heads[1]:]),
+                         r"title of p(?s:.)+WRONG +132 +67 +0")
+        self.assertEqual(sum(line.startswith("(1)") for line in lines), 1)
+
 
 class Verdicts(unittest.TestCase):
     """What must hold for a run to pass."""
@@ -148,21 +174,37 @@ class Verdicts(unittest.TestCase):
         """However many are right."""
         self.assertRegex(judged(run("s", "fanout", "right"),
                                 run("s", "fanout", "wrong"))[0],
-                         "udmabuf-fanout: 1 WRONG, 1 right")
+                         "udmabuf-fanout, by the book: 1 WRONG, 1 right")
+
+    def test_one_wrong_in_the_second_block_fails(self) -> None:
+        """The first one does not make up for it."""
+        self.assertEqual(judged(run("s", "fanout", "right"),
+                                run("p", "fanout", "wrong")), [
+            "udmabuf-fanout, programs as they are: 1 WRONG, 1 right, "
+            "0 refused"])
 
     def test_nothing_but_refusals_fails(self) -> None:
         """A driver that refuses everything is never wrong."""
         self.assertTrue(judged(run("s", "fanout", "refused", 95)))
 
-    def test_refusing_what_could_be_decided_fails(self) -> None:
-        """Only two writers, one of them bounced, may be refused."""
+    def test_a_refusal_fails(self) -> None:
+        """Whatever other devices do; the stock exporters may."""
         right = run("s", "fanout", "right")
         self.assertEqual(judged(
-            right, scenario("t", False, undecidable=True),
-            run("t", "fanout", "refused", 95)), [])
-        self.assertRegex(judged(
-            right, scenario("t", False), run("t", "fanout", "refused", 95))[0],
-            "which data is newer, and t")
+            right, scenario("t", False), run("t", "fanout", "refused", 95)),
+            ["it refuses nothing, but t"])
+        self.assertEqual(judged(
+            right, scenario("t", False), run("t", "heap", "refused", 5)), [])
+
+    def test_others_are_known_on_the_usual_machine_only(self) -> None:
+        """With every device bounced they are as they are."""
+        report = results.parse([
+            KERNEL, scenario("s"), run("s", "stock", "right"),
+            run("s", "fanout", "right"), unload(), END])
+        self.assertFalse(all(good for good, _ in
+                             results.verdicts(report, True)))
+        self.assertTrue(all(good for good, _ in
+                            results.verdicts(report, False)))
 
     def test_broken_fails_whoever_it_is(self) -> None:
         """A scenario that could not be played proves nothing."""
@@ -205,7 +247,7 @@ class Verdicts(unittest.TestCase):
     def test_totals_count_verdicts(self) -> None:
         """A failed verdict is a failure even if no run of ours was wrong."""
         report = results.parse([KERNEL])
-        verdict = results.verdicts(report, True)
+        verdict = results.verdicts(report, False)
         self.assertEqual(results.totals(report, verdict).failed, 1)
 
 
@@ -236,9 +278,13 @@ class Bench(unittest.TestCase):
                    bench.Target("r", "attach_map", "stock", ""),
                    bench.Target("r", "attach_map", "heap", "",
                                 per_entry=True),
-                   bench.Target("none", "attach_map", 1, "")]
+                   bench.Target("none", "attach_map", 1, ""),
+                   bench.Target("r", "attach_map", 1, "", row_of="r"),
+                   bench.Target("r", "attach_map", 0.99, "", row_of="r"),
+                   bench.Target("r", "attach_map", 1, "", row_of="none")]
         self.assertEqual([j.met for j in bench.judge(read, targets)],
-                         [True, False, True, False, False, False])
+                         [True, False, True, False, False,
+                          True, False, False, False])
 
     def test_dearest_plan_is_judged(self) -> None:
         """Of all mixes and both events the worst one."""
@@ -316,6 +362,140 @@ class Races(unittest.TestCase):
                 races.parse([KERNEL, bad])
         with self.assertRaisesRegex(Failure, "no memory above"):
             races.parse(['{"error": "no memory above 4 GiB"}'])
+
+
+def said(*lines: str, failed: bool) -> list[str]:
+    """What the player said."""
+    return [json.dumps({"player": line}) for line in lines] + \
+        [json.dumps({"player_failed": failed})]
+
+
+class Player(unittest.TestCase):
+    """What the random player found."""
+
+    def table(self, *lines: str) -> tuple[list[str], str]:
+        """What is shown and what is counted."""
+        report = player.parse([KERNEL, *lines, END])
+        with mock.patch.dict(os.environ, NO_COLOR="1"):
+            return player.table(report), str(player.totals(report))
+
+    def test_all_went_well(self) -> None:
+        """One line."""
+        self.assertEqual(
+            self.table(*said("50 games", "ok: 60 games", failed=False)),
+            (["ok     player: 60 games"], "1 passed, 0 failed, 0 skipped"))
+
+    def test_failure_is_shown_with_its_moves(self) -> None:
+        """And how far it came before is not."""
+        self.assertEqual(
+            self.table(*said("50 games", "seed 7 fails", "1. a", failed=True)),
+            (["       seed 7 fails", "       1. a",
+              "FAILED player: seed 7 fails"],
+             "0 passed, 1 failed, 0 skipped"))
+
+    def test_a_player_that_never_ended_failed(self) -> None:
+        """Silence is not success."""
+        self.assertEqual(self.table()[1], "0 passed, 1 failed, 0 skipped")
+        self.assertEqual(self.table(*said(failed=False))[0],
+                         ["FAILED player: it said nothing"])
+
+    def test_progress_is_the_last_count(self) -> None:
+        """Of the lines that are whole."""
+        self.assertEqual(player.games(""), "the first games")
+        self.assertEqual(player.games(
+            '{"player": "50 games"}\n{"player": "100 games"}\n{"pla'),
+            "100 games")
+
+
+class Rows(unittest.TestCase):
+    """The demo's rows, on a model exporter in place of a kernel."""
+
+    program: Path
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.program = Path(folder.name) / "rows_sim"
+        subprocess.run(
+            ["gcc", *kernel.GUEST_FLAGS, "-Dioctl=model_ioctl", "-o",
+             cls.program, *(kernel.GUEST / name for name in (
+                 "rows_sim.c", "steps.c", "scenarios.c", "programs.c",
+                 "patterns.c", "workers.c"))], check=True)
+
+    def play(self, *words: str) -> list[str]:
+        """What was not right, and how many rows there were."""
+        return subprocess.run([self.program, *words], check=True, text=True,
+                              stdout=subprocess.PIPE).stdout.splitlines()
+
+    def test_every_row_can_be_right(self) -> None:
+        """None of them asks for more than merging can give."""
+        self.assertEqual(self.play(), ["104 rows"])
+
+    def test_mistakes_are_seen(self) -> None:
+        """In many rows, those of both blocks among them."""
+        for word, least in (("end-pushes-nothing", 100), ("push-all", 10),
+                            ("start-fetches-nothing", 100)):
+            with self.subTest(word):
+                lines = self.play(word)
+                self.assertGreater(len(lines), least)
+                self.assertTrue(any(": wrong " in line for line in lines))
+
+
+class Oracle(unittest.TestCase):
+    """The player's oracle, on exporters that are right, and wrong ones."""
+
+    program: Path
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.program = Path(folder.name) / "player_sim"
+        subprocess.run(
+            ["gcc", "-O2", "-D_GNU_SOURCE", "-o", cls.program,
+             *(kernel.GUEST / name for name in (
+                 "player.c", "player_oracle.c", "player_sim.c"))],
+            check=True)
+
+    def play(self, *words: str, games: int = 2000) -> tuple[bool, list[str]]:
+        """Whether all went well, and what was said but for the progress."""
+        ended = subprocess.run(
+            [self.program, "1", str(games), *words], check=False,
+            stdout=subprocess.PIPE, text=True)
+        return ended.returncode == 0, [
+            line for line in ended.stdout.splitlines()
+            if not player.is_progress(line)]
+
+    def test_it_is_silent_about_what_is_right(self) -> None:
+        """Whatever the contract leaves open."""
+        for words in ((), ("shared",), ("cpu-wins",), ("start-pushes",),
+                      ("shared", "start-pushes"), ("cpu-wins", "shared")):
+            with self.subTest(words):
+                good, lines = self.play(*words)
+                self.assertTrue(good, lines)
+
+    def test_it_notices_each_mistake(self) -> None:
+        """With a seed, and seven moves at most that still show it."""
+        for word in ("copy-all", "by-word", "push-all", "map-fetches-nothing",
+                     "unmap-in-access-loses", "unmap-pushes-nothing",
+                     "open-write-stops-fetch", "end-by-owner-only",
+                     "end-read-pushes-nothing", "end-pushes-nothing"):
+            with self.subTest(word):
+                good, lines = self.play(word)
+                self.assertFalse(good)
+                self.assertRegex(lines[0], r"^seed \d+ fails after \d+ moves: ")
+                moves = [line for line in lines if line[:3].strip().isdigit()]
+                self.assertTrue(2 <= len(moves) <= 7, lines)
+
+    def test_a_seed_says_it_all(self) -> None:
+        """It plays the same games, and one of them alone fails as well."""
+        first = self.play("by-word")
+        self.assertEqual(self.play("by-word"), first)
+        seed = first[1][0].split()[1]
+        ended = subprocess.run([self.program, seed, "1", "by-word"],
+                               check=False, stdout=subprocess.PIPE, text=True)
+        self.assertEqual(ended.stdout.splitlines(), first[1])
 
 
 class Guest(unittest.TestCase):
@@ -482,10 +662,14 @@ class Picture(unittest.TestCase):
             return (Path(folder) / name).read_text()
 
     def test_demo(self) -> None:
-        """A picture of what as_known() reports."""
+        """A picture of what as_known() reports, with both blocks' names."""
         report = results.parse(as_known())
-        self.assertIn("<svg", self.draw(results.as_json(
-            report, results.verdicts(report, False), 1.0)))
+        text = self.draw(results.as_json(
+            report, results.verdicts(report, True), 1.0))
+        for word in ("<svg", "by the book:", results.PROGRAMS + ":",
+                     "title of p", "16 of 28 wrong", "132 of 136 wrong",
+                     "0 of 1 wrong"):
+            self.assertIn(word, text)
 
     def test_bench(self) -> None:
         """A picture of one row."""
