@@ -13,10 +13,14 @@ help:
 	@echo 'make test            the KUnit suites in two UML kernels (plain, debug),'
 	@echo '                     the tests of the tools, and their types'
 	@echo 'make demo            what a CPU and two devices see through each exporter,'
-	@echo '                     in QEMU on a stock kernel (DEBUG=1: a debug kernel)'
+	@echo '                     in QEMU on a stock kernel (DEBUG=1: a debug kernel;'
+	@echo '                     HUGETLB=1: memfds with pages of 2 MiB)'
 	@echo 'make races           two CPUs against the driver in QEMU, with KCSAN, then'
-	@echo '                     a hostile program; 5 minutes (DEBUG=1: with KASAN)'
+	@echo '                     a hostile program and the random player; 6 minutes'
+	@echo '                     (DEBUG=1: with KASAN)'
 	@echo '     ARGS=...        ... for rig races, see its --help'
+	@echo 'make player          random games on real devices against an oracle, a'
+	@echo '                     minute (DEBUG=1, HUGETLB=1, ARGS=... as above)'
 	@echo 'make bench           what each step costs, in instructions, beside the'
 	@echo '                     stock exporters; five minutes'
 	@echo 'make kunit           the KUnit suites in the plain UML kernel'
@@ -31,6 +35,8 @@ help:
 	@echo 'make check           checkpatch, kernel-doc, sparse, bindings, types'
 	@echo 'make model           judge the sync plan by every history, ten minutes'
 	@echo '     ARGS=...        ... for build/model/model, see its --help'
+	@echo 'make merge           test the merge natively, then measure it beside memcpy()'
+	@echo '     ARGS=...        ... for build/merge/test, see its --help'
 	@echo 'make mutants         put small mistakes into the driver: each must fail'
 	@echo '                     a test (ONLY=GLOB: only these; LIST=1: show them)'
 	@echo 'make module          build/module/udmabuf_fanout.ko'
@@ -72,15 +78,29 @@ model-docs: python
 	@$(FANOUT) model
 	@$(MAKE) -s -C tools/model docs
 
+.PHONY: merge
+merge: python
+	@$(FANOUT) merge
+	@$(MAKE) -s -C tools/merge
+	@build/merge/test $(ARGS)
+	@build/merge/bench
+
 .PHONY: demo
 demo: python
 	@$(RIG) demo $(STOCK) \
-		$(if $(filter-out 0,$(DEBUG)),--debug)
+		$(if $(filter-out 0,$(DEBUG)),--debug) \
+		$(if $(filter-out 0,$(HUGETLB)),--hugetlb)
 
 .PHONY: races
 races: python
 	@$(RIG) races $(STOCK) \
 		$(if $(filter-out 0,$(DEBUG)),--debug) $(ARGS)
+
+.PHONY: player
+player: python
+	@$(RIG) player $(STOCK) \
+		$(if $(filter-out 0,$(DEBUG)),--debug) \
+		$(if $(filter-out 0,$(HUGETLB)),--hugetlb) $(ARGS)
 
 .PHONY: bench
 bench: python
