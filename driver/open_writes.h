@@ -59,7 +59,7 @@ static inline int open_writes_begin(struct open_writes *writes,
 {
 	if (unlikely(writes->first.process != task_tgid(current)))
 		return open_another_write(writes, forget_dead);
-	/* For open_writes_none() any value but 0 is the same. */
+	/* To open_writes_none() any value but 0 is the same. */
 	data_race(writes->first.depth++);
 	return 0;
 }
@@ -80,6 +80,7 @@ static inline void open_writes_end(struct open_writes *writes)
 	if (unlikely(first->process != task_tgid(current)))
 		end_another_write(writes);
 	else if (likely(first->depth))
+		/* As above. */
 		data_race(first->depth--);
 }
 
