@@ -266,6 +266,8 @@ void fanout_forget(struct fanout_buffer *buffer,
 	struct fanout *fanout = &buffer->fanout;
 	unsigned int nr = mapping->nr_kinds, i = 0, tail;
 
+	dma_resv_assert_held(buffer->dmabuf->resv);
+
 	while (fanout->owner[i] != mapping)
 		i++;
 	tail = fanout->nr_peers - i - nr;

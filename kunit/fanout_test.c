@@ -257,6 +257,39 @@ static void mapped_twice_is_two_peers(struct kunit *test)
 	importer_unmap(&again);
 }
 
+/* ... whose pieces DMA API debugging could not tell apart. */
+static void mapped_twice_is_flushed_whole(struct kunit *test)
+{
+	struct users *u = test->priv;
+	struct importer *cam, again;
+
+	cam = add_device(u, "cam", FAKE_NONCOHERENT, DMA_FROM_DEVICE);
+	again = (struct importer) { .attachment = cam->attachment };
+	KUNIT_ASSERT_EQ(test, 0, importer_map(&again, DMA_TO_DEVICE));
+	cpu_begin(u, CPU_WRITE);
+	shim_mark(u->shim);
+	cpu_begin(u, CPU_READ);
+	FAKE_EXPECT_SYNCS(test, "for_device cam BIDIRECTIONAL",
+			  "for_cpu cam BIDIRECTIONAL");
+	cpu_end(u, CPU_READ);
+	cpu_end(u, CPU_WRITE);
+	importer_unmap(&again);
+}
+
+/* A read for which there is nothing to do waits for nobody. */
+static void an_idle_read_takes_no_lock(struct kunit *test)
+{
+	struct users *u = test->priv;
+	struct dma_buf *dmabuf = u->dmabuf;
+
+	add_device(u, "gpu", FAKE_COHERENT, DMA_FROM_DEVICE);
+	dma_resv_lock(dmabuf->resv, NULL);
+	KUNIT_EXPECT_EQ(test, 0, dmabuf->ops->begin_cpu_access(dmabuf,
+							       CPU_READ));
+	KUNIT_EXPECT_EQ(test, 0, dmabuf->ops->end_cpu_access(dmabuf, CPU_READ));
+	dma_resv_unlock(dmabuf->resv);
+}
+
 /* Maps and unmaps. */
 
 /*
@@ -785,6 +818,8 @@ static struct kunit_case fanout_test_cases[] = {
 	KUNIT_CASE(coherent_writer_is_cleaned_before_an_invalidate),
 	KUNIT_CASE(for_device_invalidates_where_for_cpu_is_lazy),
 	KUNIT_CASE(mapped_twice_is_two_peers),
+	KUNIT_CASE(mapped_twice_is_flushed_whole),
+	KUNIT_CASE(an_idle_read_takes_no_lock),
 	KUNIT_CASE(a_map_fetches_and_pushes_for_everybody),
 	KUNIT_CASE(unmapped_between_begin_and_end),
 	KUNIT_CASE(a_reader_leaves_without_a_sync),

@@ -438,6 +438,24 @@ static void windows_are_not_crossed(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, device_reaches(dev, phys, 4 * PAGE_SIZE));
 }
 
+static bool is_behind_an_iommu(struct device *dev)
+{
+	return true;
+}
+
+/* Behind an IOMMU a device reaches memory that its mask does not. */
+static void an_iommu_reaches_all_memory(struct kunit *test)
+{
+	struct device *dev = new_device(test, "dev", true);
+	phys_addr_t phys = PFN_PHYS(memory_block(test, 0));
+
+	dev->bus_dma_limit = 1;
+	KUNIT_EXPECT_FALSE(test, device_reaches(dev, phys, PAGE_SIZE));
+	kunit_activate_static_stub(test, bindings_use_dma_iommu,
+				   is_behind_an_iommu);
+	KUNIT_EXPECT_TRUE(test, device_reaches(dev, phys, PAGE_SIZE));
+}
+
 /* No memory at all, not even of the kernel's own choice: that is an error. */
 static void a_device_that_reaches_nothing_is_refused(struct kunit *test)
 {
@@ -950,6 +968,7 @@ static struct kunit_case kind_cases[] = {
 	KUNIT_CASE(a_device_that_does_not_snoop_is_noncoherent),
 	KUNIT_CASE(a_device_reaches_what_the_kernel_says),
 	KUNIT_CASE(windows_are_not_crossed),
+	KUNIT_CASE(an_iommu_reaches_all_memory),
 	KUNIT_CASE(a_device_that_reaches_nothing_is_refused),
 	KUNIT_CASE(a_device_of_short_reach_is_two_peers),
 	KUNIT_CASE(a_device_of_short_reach_need_not_snoop),

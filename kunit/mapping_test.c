@@ -317,6 +317,26 @@ static void copies_stand_where_their_pages_do(struct kunit *test)
 		check_runs(u, fake, cases[i / 2].runs, cases[i / 2].nr, i % 2);
 }
 
+/* The last page of all counts like the others. */
+static void one_page_out_of_reach_is_enough(struct kunit *test)
+{
+	struct users *u = test->priv;
+	struct udmabuf_create_item item;
+	struct fake_device *fake;
+	struct importer *dev;
+
+	first_unreached = use_block(u, 3, NULL, 0) + PAGES - 1;
+	item = memory_item(u->mem, 0, PAGES);
+	memory_put_buffer(test, u->dmabuf);
+	u->dmabuf = memory_buffer(test, &item, 1);
+	fake = fake_device_create(test, "dev", FAKE_COHERENT);
+	fake->unreached = lies_beyond;
+	dev = importer_create(u, fake);
+	importer_map_bare(dev, DMA_FROM_DEVICE);
+	KUNIT_EXPECT_TRUE(test, fake_device_is_copy(fake,
+						    address_of(dev, PAGES - 1)));
+}
+
 /* H8: behind an IOMMU there are fewer segments than entries. */
 static void merged_segments_end_with_zero_lengths(struct kunit *test)
 {
@@ -816,6 +836,7 @@ static struct kunit_case mapping_cases[] = {
 	KUNIT_CASE_PARAM(every_table_is_complete, memory_gen_params),
 	KUNIT_CASE(a_mixed_table_is_complete_and_in_order),
 	KUNIT_CASE(copies_stand_where_their_pages_do),
+	KUNIT_CASE(one_page_out_of_reach_is_enough),
 	KUNIT_CASE(merged_segments_end_with_zero_lengths),
 	KUNIT_CASE(device_without_a_mask_is_refused),
 	KUNIT_CASE(device_with_an_empty_mask_is_refused),
