@@ -602,7 +602,8 @@ static void a_forgotten_end_costs_time(struct kunit *test)
 	kunit_info(test, "16 MiB: a START takes %llu us, %llu us after one without an END",
 		   balanced / NSEC_PER_USEC, forgotten / NSEC_PER_USEC);
 	KUNIT_EXPECT_GT(test, forgotten, balanced);
-	KUNIT_EXPECT_LT(test, forgotten, 100 * balanced);
+	/* DMA API debugging looks each piece up. */
+	KUNIT_EXPECT_LT(test, forgotten, 1000 * balanced);
 }
 
 /* Where all is bounced. */
