@@ -4,7 +4,6 @@
  * reaches them, and of copies where it does not. It must not know who else has
  * mapped the buffer, or when something is synced.
  */
-#include <linux/cleanup.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-mapping.h>
 #include <linux/mm.h>
@@ -15,9 +14,6 @@
 #include "mapping.h"
 #include "memfd.h"
 #include "shadow.h"
-
-/* Every sync is a planned step (H7); a failed map is seen from its errno. */
-#define MAP_ATTRS	(DMA_ATTR_SKIP_CPU_SYNC | DMA_ATTR_NO_WARN)
 
 /* Bytes that are cleaned and invalidated before the next are. */
 #define FLUSH_BYTES	PAGE_SIZE

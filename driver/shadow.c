@@ -28,8 +28,6 @@
 #include "kind.h"
 #include "shadow.h"
 
-#define MAP_ATTRS	(DMA_ATTR_SKIP_CPU_SYNC | DMA_ATTR_NO_WARN)
-
 /* The most pages that all copies and twins may have together. */
 unsigned long shadow_max_pages;
 static atomic_long_t shadow_pages;

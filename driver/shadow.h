@@ -96,6 +96,12 @@ struct shadow {
 	struct merge_stats pushed;
 };
 
+/*
+ * How pages and copies are mapped: every sync is a planned step (H7), and a
+ * failed map is seen from its errno.
+ */
+#define MAP_ATTRS	(DMA_ATTR_SKIP_CPU_SYNC | DMA_ATTR_NO_WARN)
+
 /* The largest copy: what the page allocator has in one piece, 2 MiB. */
 #define COPY_MAX_PAGES	512U
 
