@@ -5,12 +5,15 @@
  * memory is used for.
  */
 #include <linux/cleanup.h>
+#include <linux/falloc.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/hugetlb.h>
 #include <linux/magic.h>
 #include <linux/mm.h>
+#include <linux/overflow.h>
 #include <linux/pagemap.h>
+#include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/udmabuf.h>
@@ -51,6 +54,11 @@ static unsigned int hugetlbfs_seals(struct file *file)
 {
 	return HUGETLBFS_I(file_inode(file))->seals;
 }
+
+static u64 huge_size(struct file *file)
+{
+	return huge_page_size(hstate_file(file));
+}
 #else
 static bool is_hugetlbfs_file(struct file *file)
 {
@@ -61,13 +69,18 @@ static unsigned int hugetlbfs_seals(struct file *file)
 {
 	return 0;
 }
+
+static u64 huge_size(struct file *file)
+{
+	return PAGE_SIZE;
+}
 #endif
 
 /*
  * Context: the inode lock is held, so the seals stay what they are (mm/memfd.c
  * adds seals under it).
  */
-static int check_seals(struct file *file)
+static int check_file(struct file *file)
 {
 	unsigned int seals;
 
@@ -80,6 +93,9 @@ static int check_seals(struct file *file)
 	else
 		return -EBADFD;
 
+	/* As mmap() has it. The stock driver takes any descriptor. */
+	if (!(file->f_mode & FMODE_WRITE))
+		return -EACCES;
 	if (!(seals & F_SEAL_SHRINK) ||
 	    (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)))
 		return -EINVAL;
@@ -122,7 +138,8 @@ static void add_folio(struct pinning *pin, struct folio *folio, u32 first,
 	if (mem->nr) {
 		last = &mem->extent[mem->nr - 1];
 		tail = pfn_to_page(last->pfn + last->nr_pages - 1);
-		if (page_to_pfn(tail) + 1 == pfn && pfn % EXTENT_BOUNDARY &&
+		if (last->pfn + last->nr_pages == pfn &&
+		    tail + 1 == pfn_to_page(pfn) && pfn % EXTENT_BOUNDARY &&
 		    page_zone(tail) == folio_zone(folio)) {
 			last->nr_pages += nr_pages;
 			mem->nr_pages += nr_pages;
@@ -151,6 +168,9 @@ static int pin_range(struct pinning *pin, struct file *file, u64 start,
 	int ret;
 
 	do {
+		cond_resched();
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		ret = reserve_batch(pin, left);
 		if (ret)
 			return ret;
@@ -178,21 +198,75 @@ static int pin_range(struct pinning *pin, struct file *file, u64 start,
 	return ret;
 }
 
+/* What is not is for memfd_pin_folios() to refuse. */
+static bool is_within(struct file *file, const struct udmabuf_create_item *item)
+{
+	u64 end;
+
+	return item->size && !check_add_overflow(item->offset, item->size, &end) &&
+	       end <= i_size_read(file_inode(file));
+}
+
+/*
+ * Context: the inode lock is held, so that no hole is punched; and what is not
+ * beyond the end stays so, as shrinking is sealed.
+ */
+static bool has_holes(struct file *file, u64 start, u64 size)
+{
+	u64 at = round_down(start, huge_size(file)), end = start + size;
+	struct folio *folio;
+
+	for (; at < end && !fatal_signal_pending(current);
+	     at += huge_size(file)) {
+		folio = filemap_get_folio(file->f_mapping, at >> PAGE_SHIFT);
+		if (IS_ERR(folio))
+			return true;
+		folio_put(folio);
+		cond_resched();
+	}
+	return false;
+}
+
+/*
+ * A huge page that is not there memfd_pin_folios() takes from those that are
+ * reserved, for whomever (mm/memfd.c, memfd_alloc_folio(), before Linux 6.16);
+ * fallocate() allocates it as a fault would. In hugetlbfs it takes the inode
+ * lock, and until that is taken again there may be holes again.
+ */
+static int fill_holes(struct file *file, const struct udmabuf_create_item *item)
+{
+	int ret;
+
+	ret = vfs_fallocate(file, FALLOC_FL_KEEP_SIZE, item->offset,
+			    item->size);
+	if (ret == -ENOSPC)
+		return -ENOMEM;
+	return ret == -EINTR ? -ERESTARTSYS : ret;
+}
+
 static int pin_item(struct pinning *pin,
 		    const struct udmabuf_create_item *item)
 {
 	struct file *file __free(fput) = fget(item->memfd);
+	bool hole;
 	int ret;
 
 	if (!file)
 		return -EBADFD;
 
-	/* A racing F_ADD_SEALS comes before the check or after the pins. */
-	inode_lock_shared(file_inode(file));
-	ret = check_seals(file);
-	if (!ret)
-		ret = pin_range(pin, file, item->offset, item->size);
-	inode_unlock_shared(file_inode(file));
+	do {
+		/* A racing F_ADD_SEALS comes before the check or after the pins. */
+		inode_lock_shared(file_inode(file));
+		ret = check_file(file);
+		hole = !ret && is_hugetlbfs_file(file) &&
+		       is_within(file, item) &&
+		       has_holes(file, item->offset, item->size);
+		if (!ret && !hole)
+			ret = pin_range(pin, file, item->offset, item->size);
+		inode_unlock_shared(file_inode(file));
+		if (hole)
+			ret = fill_holes(file, item);
+	} while (hole && !ret);
 	return ret;
 }
 
@@ -217,6 +291,7 @@ static void unpin_extent(const struct extent *extent, bool dirty)
 		}
 		/* SAFETY: the folio may be gone after this. */
 		bindings_unpin_folio(folio);
+		cond_resched();
 	}
 }
 
@@ -268,6 +343,7 @@ static void describe(struct extents *mem)
 
 	mem->first_pfn = mem->extent[0].pfn;
 	for (i = 0; i < mem->nr; i++) {
+		extents_breathe(i);
 		extent = &mem->extent[i];
 		last = extent->pfn + extent->nr_pages - 1;
 		mem->first_pfn = min(mem->first_pfn, extent->pfn);
@@ -302,22 +378,26 @@ static void trim(struct extents *mem)
  * Context: process context; may sleep.
  * Return: 0; -EINVAL for a range that is empty, not page-aligned, too large or
  * beyond the end of its file, and for wrong seals; -EBADFD for what is not a
- * memfd; -ENOMEM, also for a page that is pinned too often. After an error
+ * memfd; -EACCES for one that is not open for writing; -ENOMEM, also for a page
+ * that is pinned too often; -EINTR for a task that is being killed, -ERESTARTSYS
+ * for one that is interrupted while huge pages are allocated. After an error
  * nothing is pinned.
  */
 int extents_pin(struct extents *mem, const struct udmabuf_create_item *items,
 		u32 nr_items, u64 max_pages)
 {
-	struct folio **folios __free(kfree) = NULL;
 	struct pinning pin = { };
 	int ret;
 	u32 i;
 
-	ret = check_items(items, nr_items, min_t(u64, max_pages, U32_MAX));
+	/* The size in bytes is a size_t. */
+	max_pages = min3(max_pages, (u64)U32_MAX, (u64)SIZE_MAX >> PAGE_SHIFT);
+	ret = check_items(items, nr_items, max_pages);
 	if (ret)
 		return ret;
 
-	folios = kmalloc_array(PIN_BATCH, sizeof(*folios), GFP_KERNEL);
+	struct folio **folios __free(kfree) =
+		kmalloc_array(PIN_BATCH, sizeof(*folios), GFP_KERNEL);
 	if (!folios)
 		return -ENOMEM;
 	pin.folios = folios;

@@ -6,6 +6,7 @@
 #ifndef UDMABUF_FANOUT_MEMFD_H
 #define UDMABUF_FANOUT_MEMFD_H
 
+#include <linux/sched.h>
 #include <linux/types.h>
 
 struct udmabuf_create_item;
@@ -56,5 +57,19 @@ int extents_pin(struct extents *mem, const struct udmabuf_create_item *items,
 		u32 nr_items, u64 max_pages);
 void extents_unpin(struct extents *mem, bool dirty);
 const struct extent *extents_find(const struct extents *mem, pgoff_t pgoff);
+
+/**
+ * extents_breathe() - let others run now and then in a loop over extents
+ * @i: the loop's counter
+ *
+ * A large buffer has millions of them, and each takes some nanoseconds.
+ *
+ * Context: process context; may sleep.
+ */
+static inline void extents_breathe(unsigned long i)
+{
+	if (!(i % 4096))
+		cond_resched();
+}
 
 #endif /* UDMABUF_FANOUT_MEMFD_H */

@@ -12,11 +12,17 @@
  */
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
+#include <linux/delay.h>
+#include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/hugetlb.h>
+#include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/pagemap.h>
 #include <linux/prandom.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "../driver/bindings/bindings.h"
@@ -610,6 +616,214 @@ static void a_batch_that_fails_gives_back_those_before_it(struct kunit *test)
 	extents_unpin(&extents, false);
 }
 
+static void set_killed(bool killed)
+{
+	if (killed) {
+		sigaddset(&current->pending.signal, SIGKILL);
+		set_tsk_thread_flag(current, TIF_SIGPENDING);
+	} else {
+		sigdelset(&current->pending.signal, SIGKILL);
+		clear_tsk_thread_flag(current, TIF_SIGPENDING);
+	}
+}
+
+static long pin_until_killed(struct file *memfd, loff_t start, loff_t end,
+			     struct folio **folios, unsigned int max_folios,
+			     unsigned long *offset)
+{
+	if (!calls_left--)
+		set_killed(true);
+	return memfd_pin_folios(memfd, start, end, folios, max_folios, offset);
+}
+
+/* Who is being killed goes on for no more than a batch. */
+static void a_batch_is_the_last_of_who_is_killed(struct kunit *test)
+{
+	struct memory *mem = memory_shmem(test, 1100);
+	struct udmabuf_create_item item = memory_item(mem, 0, 1100);
+	struct extents extents;
+	int calls, ret;
+	long before;
+
+	memory_fill(test, mem);
+	before = memory_pins();
+	kunit_activate_static_stub(test, bindings_memfd_pin_folios,
+				   pin_until_killed);
+	for (calls = 0; calls < 2; calls++) {
+		calls_left = calls;
+		ret = extents_pin(&extents, &item, 1, ANY_SIZE);
+		set_killed(false);
+		KUNIT_EXPECT_EQ(test, -EINTR, ret);
+		KUNIT_EXPECT_EQ(test, -1, (int)calls_left);
+		KUNIT_EXPECT_EQ(test, memory_pins(), before);
+	}
+	calls_left = 0;
+	set_killed(true);
+	ret = extents_pin(&extents, &item, 1, ANY_SIZE);
+	set_killed(false);
+	KUNIT_EXPECT_EQ(test, -EINTR, ret);
+	KUNIT_EXPECT_EQ(test, 0, calls_left);
+	KUNIT_EXPECT_EQ(test, memory_pins(), before);
+}
+
+/* On 32-bit machines a buffer of 4 GiB has a size that is 0. */
+static void a_size_that_wraps_is_too_large(struct kunit *test)
+{
+	struct udmabuf_create_item items[] = {
+		{ .memfd = -1, .size = SZ_2G },
+		{ .memfd = -1, .size = SZ_2G },
+	};
+	struct extents extents;
+
+	KUNIT_EXPECT_EQ(test, -EBADFD,
+			extents_pin(&extents, items, 1, ANY_SIZE));
+	KUNIT_EXPECT_EQ(test, BITS_PER_LONG == 32 ? -EINVAL : -EBADFD,
+			extents_pin(&extents, items, 2, ANY_SIZE));
+}
+
+#ifdef CONFIG_HUGETLBFS
+static long reserved(void)
+{
+	return default_hstate.resv_huge_pages;
+}
+
+static long unreserved(void)
+{
+	return default_hstate.free_huge_pages - default_hstate.resv_huge_pages;
+}
+#else
+static long reserved(void)
+{
+	return 0;
+}
+
+static long unreserved(void)
+{
+	return 0;
+}
+#endif
+
+static int allocate(struct memory *mem)
+{
+	return vfs_fallocate(mem->file, FALLOC_FL_KEEP_SIZE, 0,
+			     (loff_t)mem->nr_pages << PAGE_SHIFT);
+}
+
+static int punch(struct memory *mem)
+{
+	return vfs_fallocate(mem->file,
+			     FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, 0,
+			     (loff_t)mem->nr_pages << PAGE_SHIFT);
+}
+
+/*
+ * Huge pages that nobody touched come from those that nobody has reserved, so
+ * that whoever has gets his.
+ */
+static void huge_holes_take_what_nobody_has_reserved(struct kunit *test)
+{
+	struct memory *mem = memory_hugetlb_untouched(test, 2), *others;
+	struct udmabuf_create_item item = memory_item(mem, 1, mem->nr_pages - 2);
+	long before = reserved(), free = unreserved();
+	struct extents extents;
+
+	if (free < 3)
+		kunit_skip(test, "no 3 free hugetlb pages in this kernel");
+	KUNIT_ASSERT_EQ(test, 0, extents_pin(&extents, &item, 1, ANY_SIZE));
+	KUNIT_EXPECT_EQ(test, before, reserved());
+	KUNIT_EXPECT_EQ(test, free - 2, unreserved());
+
+	/* All that are left. */
+	others = memory_hugetlb(test, free - 2);
+	KUNIT_EXPECT_EQ(test, before + free - 2, reserved());
+	KUNIT_EXPECT_EQ(test, 0, unreserved());
+	KUNIT_EXPECT_EQ(test, 0, allocate(others));
+	KUNIT_EXPECT_EQ(test, before, reserved());
+	extents_unpin(&extents, false);
+	memory_drop(test, others);
+	memory_drop(test, mem);
+	KUNIT_EXPECT_EQ(test, before, reserved());
+	KUNIT_EXPECT_EQ(test, free, unreserved());
+}
+
+/* What others have reserved is not there to be had. */
+static void no_huge_page_is_no_memory(struct kunit *test)
+{
+	struct memory *mem = memory_hugetlb_untouched(test, 2), *others;
+	struct udmabuf_create_item item = memory_item(mem, 0, mem->nr_pages);
+	struct extents extents;
+	long before;
+
+	if (unreserved() < 2)
+		kunit_skip(test, "no 2 free hugetlb pages in this kernel");
+	others = memory_hugetlb(test, unreserved() - 1);
+	before = reserved();
+	KUNIT_EXPECT_EQ(test, -ENOMEM,
+			extents_pin(&extents, &item, 1, ANY_SIZE));
+	KUNIT_EXPECT_EQ(test, before, reserved());
+	KUNIT_EXPECT_EQ(test, 0, allocate(others));
+	item.size = PMD_SIZE;
+	KUNIT_EXPECT_EQ(test, 0, extents_pin(&extents, &item, 1, ANY_SIZE));
+	extents_unpin(&extents, false);
+}
+
+/* A range that is refused has nothing allocated for it. */
+static void huge_holes_beyond_the_end_are_not_filled(struct kunit *test)
+{
+	struct memory *mem = memory_hugetlb_untouched(test, 1);
+	const struct udmabuf_create_item items[] = {
+		{ mem->fd, 0, 0, 2 * PMD_SIZE },
+		{ mem->fd, 0, PMD_SIZE, PMD_SIZE },
+		{ mem->fd, 0, -PMD_SIZE, 2 * PMD_SIZE },
+	};
+	struct extents extents;
+	long free = unreserved();
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(items); i++)
+		KUNIT_EXPECT_EQ(test, -EINVAL,
+				extents_pin(&extents, &items[i], 1, ANY_SIZE));
+	KUNIT_EXPECT_EQ(test, free, unreserved());
+}
+
+static int punch_until_stopped(void *mem)
+{
+	while (!kthread_should_stop()) {
+		punch(mem);
+		usleep_range(10, 50);
+	}
+	return 0;
+}
+
+/* ... and holes that somebody punches all the while are filled as well. */
+static void huge_holes_may_come_back(struct kunit *test)
+{
+	struct memory *mem = memory_hugetlb_untouched(test, 4);
+	struct udmabuf_create_item item = memory_item(mem, 0, mem->nr_pages);
+	long before = reserved(), free = unreserved();
+	struct task_struct *task;
+	struct extents extents;
+	int ret = 0;
+	u32 i;
+
+	if (free < 8)
+		kunit_skip(test, "no 8 free hugetlb pages in this kernel");
+	task = kthread_run(punch_until_stopped, mem, "puncher");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	for (i = 0; i < 200 && !ret; i++) {
+		ret = extents_pin(&extents, &item, 1, ANY_SIZE);
+		if (!ret)
+			extents_unpin(&extents, false);
+		if (reserved() != before)
+			break;
+	}
+	kthread_stop(task);
+	KUNIT_EXPECT_EQ(test, 0, ret);
+	KUNIT_EXPECT_EQ(test, before, reserved());
+	KUNIT_EXPECT_EQ(test, 0, punch(mem));
+	KUNIT_EXPECT_EQ(test, free, unreserved());
+}
+
 /* A pin that brings nothing is an error and no endless loop. */
 static long pin_nothing(struct file *memfd, loff_t start, loff_t end,
 			struct folio **folios, unsigned int max_folios,
@@ -759,6 +973,12 @@ static struct kunit_case memfd_cases[] = {
 	KUNIT_CASE_PARAM(a_bad_item_gives_back_what_the_good_ones_pinned,
 			 bad_item_gen_params),
 	KUNIT_CASE(a_batch_that_fails_gives_back_those_before_it),
+	KUNIT_CASE(a_batch_is_the_last_of_who_is_killed),
+	KUNIT_CASE(a_size_that_wraps_is_too_large),
+	KUNIT_CASE(huge_holes_take_what_nobody_has_reserved),
+	KUNIT_CASE(no_huge_page_is_no_memory),
+	KUNIT_CASE(huge_holes_beyond_the_end_are_not_filled),
+	KUNIT_CASE(huge_holes_may_come_back),
 	KUNIT_CASE(no_folio_is_an_error),
 	KUNIT_CASE(a_page_pinned_too_often_is_an_error),
 	KUNIT_CASE(written_folios_are_dirty_before_they_are_unpinned),

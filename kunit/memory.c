@@ -107,6 +107,27 @@ static void seal_hugetlb(struct file *file)
 }
 #endif
 
+/**
+ * memory_hugetlb_untouched() - make a memfd of hugetlb pages as programs do
+ * @test: the test, which is skipped where there are none
+ * @nr_huge_pages: how many
+ *
+ * Nothing is reserved, as with memfd_create(), and nothing allocated.
+ *
+ * Return: the memfd.
+ */
+struct memory *memory_hugetlb_untouched(struct kunit *test, u32 nr_huge_pages)
+{
+	struct file *file =
+		hugetlb_file_setup("memory", (size_t)nr_huge_pages << PMD_SHIFT,
+				   MEMORY_NORESERVE, HUGETLB_ANONHUGE_INODE, 0);
+
+	if (IS_ERR(file))
+		kunit_skip(test, "no hugetlb pages in this kernel: %pe", file);
+	seal_hugetlb(file);
+	return memory_of_file(test, file, nr_huge_pages << PMD_ORDER);
+}
+
 static struct file *hugetlb_file(u32 nr_huge_pages)
 {
 	return hugetlb_file_setup("memory", (size_t)nr_huge_pages << PMD_SHIFT,

@@ -38,6 +38,7 @@ struct memory {
 
 struct memory *memory_shmem(struct kunit *test, u32 nr_pages);
 struct memory *memory_hugetlb(struct kunit *test, u32 nr_huge_pages);
+struct memory *memory_hugetlb_untouched(struct kunit *test, u32 nr_huge_pages);
 struct memory *memory_hugetlb_most(struct kunit *test, u32 most);
 struct memory *memory_thp(struct kunit *test, u32 nr_huge_pages);
 struct memory *memory_of_file(struct kunit *test, struct file *file,
