@@ -17,6 +17,25 @@
 /* Bytes around a fault whose pages are inserted with it; no more than a PMD. */
 #define FAULT_AROUND	(64 * PAGE_SIZE)
 
+/*
+ * A hugetlb folio is poisoned as a whole (mm/hugetlb.c, hugetlb_fault()); of
+ * others it is the page.
+ */
+static bool is_poisoned(unsigned long pfn)
+{
+	struct page *page = pfn_to_page(pfn);
+
+	return PageHWPoison(page) || (folio_test_hugetlb(page_folio(page)) &&
+				      folio_test_hwpoison(page_folio(page)));
+}
+
+static vm_fault_t insert_page(struct vm_area_struct *vma, unsigned long addr,
+			      unsigned long pfn)
+{
+	return is_poisoned(pfn) ? VM_FAULT_HWPOISON :
+				  vmf_insert_pfn(vma, addr, pfn);
+}
+
 static vm_fault_t insert_pages(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
@@ -30,8 +49,8 @@ static vm_fault_t insert_pages(struct vm_fault *vmf)
 		return VM_FAULT_SIGBUS;
 
 	extent = extents_find(cpu->mem, vmf->pgoff);
-	ret = vmf_insert_pfn(vma, vmf->address,
-			     extent->pfn + vmf->pgoff - extent->pgoff);
+	ret = insert_page(vma, vmf->address,
+			  extent->pfn + vmf->pgoff - extent->pgoff);
 	if (ret != VM_FAULT_NOPAGE)
 		return ret;
 
@@ -49,8 +68,8 @@ static vm_fault_t insert_pages(struct vm_fault *vmf)
 		if (pgoff - extent->pgoff == extent->nr_pages)
 			extent++;
 		if (addr != vmf->address &&
-		    vmf_insert_pfn(vma, addr, extent->pfn + pgoff -
-					      extent->pgoff) != VM_FAULT_NOPAGE)
+		    insert_page(vma, addr, extent->pfn + pgoff -
+					   extent->pgoff) != VM_FAULT_NOPAGE)
 			break;
 	}
 	return VM_FAULT_NOPAGE;
@@ -62,10 +81,11 @@ static vm_fault_t insert_huge_page(struct vm_fault *vmf, unsigned int order)
 	const struct cpu_mappings *cpu = vma->vm_private_data;
 	unsigned long addr = vmf->address & PMD_MASK;
 	const struct extent *extent;
-	unsigned long pfn;
+	unsigned long pfn, i;
 	pgoff_t pgoff;
 
-	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) || order != PMD_ORDER ||
+	if (!IS_ENABLED(CONFIG_ARCH_SUPPORTS_PMD_PFNMAP) ||
+	    !IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) || order != PMD_ORDER ||
 	    addr < vma->vm_start || addr + PMD_SIZE > vma->vm_end)
 		return VM_FAULT_FALLBACK;
 
@@ -78,6 +98,9 @@ static vm_fault_t insert_huge_page(struct vm_fault *vmf, unsigned int order)
 	if (!IS_ALIGNED(pfn, 1UL << PMD_ORDER) ||
 	    pgoff + (1UL << PMD_ORDER) > extent->pgoff + extent->nr_pages)
 		return VM_FAULT_FALLBACK;
+	for (i = 0; i < 1UL << PMD_ORDER; i++)
+		if (is_poisoned(pfn + i))
+			return VM_FAULT_FALLBACK;
 
 	return insert_pfn_pmd(vmf, pfn);
 }
@@ -166,17 +189,19 @@ void cpu_allow_faults(struct cpu_mappings *cpu)
  */
 void *cpu_vmap(const struct cpu_mappings *cpu)
 {
-	struct page **pages __free(kvfree) = NULL;
 	const struct extents *mem = cpu->mem;
 	u32 i, nr = 0, page;
 
-	pages = kvmalloc_array(mem->nr_pages, sizeof(*pages), GFP_KERNEL);
+	struct page **pages __free(kvfree) =
+		kvmalloc_array(mem->nr_pages, sizeof(*pages), GFP_KERNEL);
 	if (!pages)
 		return NULL;
 
-	for (i = 0; i < mem->nr; i++)
+	for (i = 0; i < mem->nr; i++) {
+		extents_breathe(i);
 		for (page = 0; page < mem->extent[i].nr_pages; page++)
 			pages[nr++] = pfn_to_page(mem->extent[i].pfn + page);
+	}
 	return vmap(pages, nr, VM_MAP, PAGE_KERNEL);
 }
 

@@ -347,7 +347,8 @@ static void expect_fault(struct kunit *test, vm_fault_t want, u32 page,
 			.pgoff = pgoff,
 			.address = addr,
 			.real_address = addr,
-			.flags = FAULT_FLAG_USER,
+			.pmd = pmd_off(mm, addr),
+			.flags = FAULT_FLAG_USER | FAULT_FLAG_WRITE,
 		};
 
 		ret = order ? vma->vm_ops->huge_fault(&vmf, order) :
@@ -543,6 +544,112 @@ static void hugetlb_memory_is_mapped_by_pmds(struct kunit *test)
 				    page >= row->huge[0] && page < row->huge[1],
 				    "page %u", page);
 	}
+}
+
+/*
+ * Two faults of one PMD at the same time: the small one was first, and the huge
+ * one finds its page table.
+ */
+static void a_page_table_in_the_way_stays(struct kunit *test)
+{
+	struct dma_buf *dmabuf;
+	struct memory *mem;
+	bool huge;
+
+	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
+		kunit_skip(test, "no PMD mappings without CONFIG_TRANSPARENT_HUGEPAGE");
+	mem = memory_hugetlb(test, 1);
+	memory_fill(test, mem);
+	dmabuf = memory_buffer(test, (struct udmabuf_create_item[]) {
+				       memory_item(mem, 0, PMD_PAGES) }, 1);
+	map(test, dmabuf, USER_ADDR, 0, PMD_PAGES);
+	expect_fault(test, VM_FAULT_NOPAGE, 3, 3, 0);
+	expect_fault(test, VM_FAULT_NOPAGE, 3, 3, PMD_ORDER);
+	KUNIT_EXPECT_EQ(test, memory_pfn(mem, 3), mapped_pfn(3, &huge));
+	KUNIT_EXPECT_FALSE(test, huge);
+	write_user(test, PMD_PAGES - 1, 7);
+	KUNIT_EXPECT_EQ(test, 7, memory_get(mem, PMD_PAGES - 1));
+}
+
+/* Memory that went bad. */
+
+static void heal(void *page)
+{
+	ClearPageHWPoison(page);
+}
+
+static void poison(struct kunit *test, struct memory *mem, u32 page)
+{
+	struct page *bad = pfn_to_page(memory_pfn(mem, page));
+
+	if (!IS_ENABLED(CONFIG_MEMORY_FAILURE))
+		kunit_skip(test, "needs CONFIG_MEMORY_FAILURE");
+	/* As memory_failure() leaves it. */
+	if (folio_test_hugetlb(page_folio(bad)))
+		bad = folio_page(page_folio(bad), 0);
+	SetPageHWPoison(bad);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, heal, bad));
+}
+
+/* A bad page is not mapped, neither for itself nor as a neighbour. */
+static void bad_pages_are_not_mapped(struct kunit *test)
+{
+	struct memory *mem = memory_shmem(test, 16);
+	struct udmabuf_create_item item = memory_item(mem, 0, 16);
+	struct dma_buf *dmabuf;
+	u32 page;
+
+	memory_fill(test, mem);
+	poison(test, mem, 5);
+	dmabuf = memory_buffer(test, &item, 1);
+	map(test, dmabuf, USER_ADDR, 0, 16);
+	for (page = 0; page < 16; page++) {
+		if (page == 5)
+			continue;
+		KUNIT_EXPECT_EQ(test, memory_stamp(mem, page),
+				read_user(test, page));
+	}
+	KUNIT_EXPECT_EQ(test, 0, mapped_pfn(5, NULL));
+	expect_fault(test, VM_FAULT_HWPOISON, 5, 5, 0);
+	KUNIT_EXPECT_EQ(test, 0, mapped_pfn(5, NULL));
+}
+
+/* Of a hugetlb page none is, and no PMD; the next one is. */
+static void bad_huge_pages_are_not_mapped(struct kunit *test)
+{
+	struct udmabuf_create_item item;
+	struct dma_buf *dmabuf;
+	struct memory *mem;
+
+	mem = memory_hugetlb(test, 2);
+	memory_fill(test, mem);
+	poison(test, mem, 9);
+	item = memory_item(mem, 0, mem->nr_pages);
+	dmabuf = memory_buffer(test, &item, 1);
+	map(test, dmabuf, USER_ADDR, 0, mem->nr_pages);
+	expect_fault(test, VM_FAULT_FALLBACK, 4, 4, PMD_ORDER);
+	expect_fault(test, VM_FAULT_HWPOISON, 4, 4, 0);
+	KUNIT_EXPECT_EQ(test, 0, mapped_pfn(4, NULL));
+	KUNIT_EXPECT_EQ(test, memory_stamp(mem, PMD_PAGES),
+			read_user(test, PMD_PAGES));
+}
+
+/* ... nor where it is small pages that a PMD maps. */
+static void a_bad_page_of_a_huge_one_is_not_mapped(struct kunit *test)
+{
+	struct memory *mem = memory_thp(test, 1);
+	struct udmabuf_create_item item = memory_item(mem, 0, mem->nr_pages);
+	struct dma_buf *dmabuf;
+
+	memory_fill(test, mem);
+	if (!folio_test_large(page_folio(pfn_to_page(memory_pfn(mem, 0)))))
+		kunit_skip(test, "got no large folio");
+	poison(test, mem, PMD_PAGES - 1);
+	dmabuf = memory_buffer(test, &item, 1);
+	map(test, dmabuf, USER_ADDR, 0, mem->nr_pages);
+	expect_fault(test, VM_FAULT_FALLBACK, 0, 0, PMD_ORDER);
+	KUNIT_EXPECT_EQ(test, memory_stamp(mem, 0), read_user(test, 0));
+	expect_fault(test, VM_FAULT_HWPOISON, PMD_PAGES - 1, PMD_PAGES - 1, 0);
 }
 
 /* Mappings that are taken away. */
@@ -1087,6 +1194,10 @@ static struct kunit_case mmap_cases[] = {
 	KUNIT_CASE(a_fault_brings_the_right_neighbours),
 	KUNIT_CASE(a_huge_fault_falls_back),
 	KUNIT_CASE_PARAM(hugetlb_memory_is_mapped_by_pmds, huge_row_gen_params),
+	KUNIT_CASE(a_page_table_in_the_way_stays),
+	KUNIT_CASE(bad_pages_are_not_mapped),
+	KUNIT_CASE(bad_huge_pages_are_not_mapped),
+	KUNIT_CASE(a_bad_page_of_a_huge_one_is_not_mapped),
 	KUNIT_CASE(mappings_are_taken_and_come_back),
 	KUNIT_CASE(nothing_mapped_is_nothing_to_take),
 	KUNIT_CASE(a_fault_waits_until_it_may),
