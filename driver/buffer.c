@@ -45,8 +45,8 @@ static void leak_mapping(struct fanout_buffer *buffer,
 		       dev_name(mapping->dev),
 		       (unsigned long)buffer->mem.nr_pages << (PAGE_SHIFT - 10));
 	buffer->leaked = true;
-	fanout_forget(buffer, mapping);
-	shadow_leak(&buffer->shadow, &mapping->uses);
+	fanout_forget(&buffer->fanout, mapping);
+	shadow_leak(&mapping->uses);
 	list_del(&mapping->node);
 }
 
@@ -82,7 +82,7 @@ static struct sg_table *fanout_map(struct dma_buf_attachment *attachment,
 	    dir != DMA_BIDIRECTIONAL)
 		return ERR_PTR(-EINVAL);
 
-	ret = fanout_reserve(buffer);
+	ret = fanout_reserve(&buffer->fanout);
 	if (ret)
 		return ERR_PTR(ret);
 	mapping = mapping_create(attachment, dir, &buffer->mem,
@@ -90,7 +90,7 @@ static struct sg_table *fanout_map(struct dma_buf_attachment *attachment,
 	if (IS_ERR(mapping))
 		return ERR_CAST(mapping);
 
-	fanout_join(buffer, mapping);
+	fanout_join(&buffer->fanout, mapping);
 	list_add_tail(&mapping->node, &buffer->mappings);
 	if (mapping->dir != DMA_TO_DEVICE)
 		WRITE_ONCE(buffer->written, true);
@@ -107,9 +107,9 @@ static void fanout_unmap(struct dma_buf_attachment *attachment,
 
 	dma_resv_assert_held(attachment->dmabuf->resv);
 
-	fanout_leave(buffer, mapping);
+	fanout_leave(&buffer->fanout, mapping);
 	list_del(&mapping->node);
-	mapping_destroy(mapping, &buffer->shadow);
+	mapping_destroy(mapping);
 }
 
 /* CPU access. */
@@ -120,11 +120,12 @@ static bool is_write(enum dma_data_direction access)
 }
 
 /*
- * Wait for fences without the lock, and have the lock again when they are
- * signalled. Out of the way of the buffers that have none.
+ * H12: a sync comes after what the fences stand for. The core waits as well, but
+ * after us. Waits without the lock, and has it again when they are signalled.
+ *
+ * Return: 0 with the reservation lock held; -ERESTARTSYS without.
  */
-static noinline int wait_for_fences(struct dma_resv *resv,
-				    enum dma_resv_usage usage)
+static int wait_for_fences(struct dma_resv *resv, enum dma_resv_usage usage)
 {
 	long ret;
 
@@ -140,43 +141,28 @@ static noinline int wait_for_fences(struct dma_resv *resv,
 	return 0;
 }
 
-/*
- * H12: the sync comes after what the fences stand for. The core waits as well,
- * but after us.
- *
- * Return: 0 with the reservation lock held; -ERESTARTSYS.
- */
-static int lock_after_fences(struct dma_resv *resv, bool write)
-{
-	if (bindings_dma_resv_lock_interruptible(resv, NULL))
-		return -ERESTARTSYS;
-	if (likely(!rcu_access_pointer(resv->fences)))
-		return 0;
-	return wait_for_fences(resv, dma_resv_usage_rw(write));
-}
-
 static __always_inline int begin_access(struct dma_buf *dmabuf, bool write)
 {
 	struct fanout_buffer *buffer = dmabuf->priv;
 	bool idle;
 	int ret;
 
-	/* Nor is there a fence to wait for, since the core waits as well. */
+	/* Nothing to sync, and so no fence to wait for: the core does. */
 	if (!write && fanout_begin_is_idle(&buffer->fanout))
 		return 0;
 
-	ret = lock_after_fences(dmabuf->resv, write);
-	if (unlikely(ret))
-		return ret;
+	if (bindings_dma_resv_lock_interruptible(dmabuf->resv, NULL))
+		return -ERESTARTSYS;
 	idle = fanout_begin_is_idle(&buffer->fanout);
-	if (!idle)
-		fanout_begin(buffer);
-	if (write && unlikely(open_writes_begin(&buffer->open_writes, idle))) {
-		dma_resv_unlock(dmabuf->resv);
-		return -ENOMEM;
+	if (!idle) {
+		ret = wait_for_fences(dmabuf->resv, dma_resv_usage_rw(write));
+		if (ret)
+			return ret;
+		fanout_begin(&buffer->fanout);
 	}
+	ret = write ? open_writes_begin(&buffer->open_writes, idle) : 0;
 	dma_resv_unlock(dmabuf->resv);
-	return 0;
+	return ret;
 }
 
 static __always_inline void end_access(struct dma_buf *dmabuf, bool write)
@@ -190,7 +176,7 @@ static __always_inline void end_access(struct dma_buf *dmabuf, bool write)
 	/* Not interruptible: who ignores errors expects it to be done. */
 	dma_resv_lock(dmabuf->resv, NULL);
 	if (!fanout_end_is_idle(&buffer->fanout, true))
-		fanout_end(buffer, write);
+		fanout_end(&buffer->fanout, write);
 	if (write)
 		open_writes_end(&buffer->open_writes);
 	dma_resv_unlock(dmabuf->resv);
@@ -243,7 +229,7 @@ static int fanout_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 	vaddr = cpu_vmap(&buffer->cpu);
 	if (!vaddr)
 		return -ENOMEM;
-	fanout_begin(buffer);
+	fanout_begin(&buffer->fanout);
 	open_writes_by_kernel(&buffer->open_writes, 1);
 	WRITE_ONCE(buffer->written, true);
 	iosys_map_set_vaddr(map, vaddr);
@@ -257,7 +243,7 @@ static void fanout_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
 	dma_resv_assert_held(dmabuf->resv);
 
 	vunmap(map->vaddr);
-	fanout_end(buffer, true);
+	fanout_end(&buffer->fanout, true);
 	open_writes_by_kernel(&buffer->open_writes, -1);
 }
 
@@ -302,20 +288,17 @@ static const struct dma_buf_ops fanout_ops = {
  * @items: the ranges, as user space gave them
  * @nr_items: how many
  * @max_pages: the most pages they may have together
- * @debugfs_dir: where the buffer's file goes, named by the dma-buf's inode
  *
  * Context: process context; may sleep.
  * Return: the dma-buf, which the caller owns, or what extents_pin() and
  * dma_buf_export() return.
  */
 struct dma_buf *fanout_buffer_export(const struct udmabuf_create_item *items,
-				     u32 nr_items, u64 max_pages,
-				     struct dentry *debugfs_dir)
+				     u32 nr_items, u64 max_pages)
 {
 	DEFINE_DMA_BUF_EXPORT_INFO(info);
 	struct fanout_buffer *buffer;
 	struct dma_buf *dmabuf;
-	char name[24];
 	int ret;
 
 	buffer = kzalloc(sizeof(*buffer), GFP_KERNEL_ACCOUNT);
@@ -324,7 +307,12 @@ struct dma_buf *fanout_buffer_export(const struct udmabuf_create_item *items,
 	INIT_LIST_HEAD(&buffer->mappings);
 	shadow_init(&buffer->shadow, &buffer->mem);
 	cpu_mappings_init(&buffer->cpu, &buffer->mem);
-	buffer->fanout.policy = READ_ONCE(fanout_sync_policy);
+	buffer->fanout = (struct fanout) {
+		.shadow = &buffer->shadow,
+		.cpu = &buffer->cpu,
+		.open_writes = &buffer->open_writes,
+		.policy = READ_ONCE(fanout_sync_policy),
+	};
 
 	ret = extents_pin(&buffer->mem, items, nr_items, max_pages);
 	if (ret) {
@@ -343,10 +331,7 @@ struct dma_buf *fanout_buffer_export(const struct udmabuf_create_item *items,
 	}
 
 	buffer->dmabuf = dmabuf;
+	buffer->fanout.dmabuf = dmabuf;
 	buffer->cpu.mapped = dmabuf->file->f_mapping;
-	snprintf(name, sizeof(name), "%llu",
-		 (u64)file_inode(dmabuf->file)->i_ino);
-	buffer->debugfs = debugfs_create_file(name, 0400, debugfs_dir, buffer,
-					      &fanout_debugfs_fops);
 	return dmabuf;
 }

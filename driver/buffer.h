@@ -30,8 +30,7 @@ struct udmabuf_create_item;
  * @written: the memory may have been written through the buffer other than in a
  *	CPU access (H17)
  * @leaked: a mapping was left behind; the memory is never given back
- * @conflict_told: a device and somebody else wrote to the same bytes
- * @debugfs: its file
+ * @debugfs: its file, if it has one; removed with it
  *
  * Lock: the reservation lock, dma_buf.resv, protects all that changes, but for
  * @written, which is only ever set. Without it, an access looks whether there
@@ -58,15 +57,10 @@ struct fanout_buffer {
 	struct open_writes open_writes;
 	bool written;
 	bool leaked;
-	bool conflict_told;
 	struct dentry *debugfs;
 };
 
-extern const char * const fanout_policy_names[];
-extern const struct file_operations fanout_debugfs_fops;
-
 struct dma_buf *fanout_buffer_export(const struct udmabuf_create_item *items,
-				     u32 nr_items, u64 max_pages,
-				     struct dentry *debugfs_dir);
+				     u32 nr_items, u64 max_pages);
 
 #endif /* UDMABUF_FANOUT_BUFFER_H */

@@ -2,14 +2,17 @@
 /*
  * What a buffer says of itself in debugfs. Reads, and changes nothing.
  */
+#include <linux/debugfs.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
+#include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/seq_file.h>
 
 #include "bindings/bindings.h"
 #include "buffer.h"
+#include "debugfs.h"
 #include "mapping.h"
 
 static const char * const kind_names[] = {
@@ -111,7 +114,7 @@ static int fanout_debugfs_show(struct seq_file *m, void *unused)
 		   (u64)buffer->mem.nr_pages << PAGE_SHIFT, buffer->mem.nr,
 		   open_writes_any(&buffer->open_writes) ? "maybe" : "no",
 		   fanout_policy_names[buffer->fanout.policy],
-		   shadow->nr_pages << PAGE_SHIFT, shadow->fetched.bytes,
+		   shadow_pages(shadow) << PAGE_SHIFT, shadow->fetched.bytes,
 		   shadow->pushed.bytes,
 		   shadow->fetched.conflicts + shadow->pushed.conflicts);
 	list_for_each_entry(mapping, &buffer->mappings, node)
@@ -126,10 +129,30 @@ static int fanout_debugfs_open(struct inode *inode, struct file *file)
 	return single_open(file, fanout_debugfs_show, inode->i_private);
 }
 
-const struct file_operations fanout_debugfs_fops = {
+static const struct file_operations fanout_debugfs_fops = {
 	.owner = THIS_MODULE,
 	.open = fanout_debugfs_open,
 	.read = seq_read,
 	.llseek = seq_lseek,
 	.release = single_release,
 };
+
+/**
+ * fanout_debugfs_add() - make a buffer's file, named by the dma-buf's inode
+ * @dmabuf: a new dma-buf of ours, which nobody else has yet
+ * @dir: where
+ *
+ * The buffer removes it. That there is none is no error.
+ *
+ * Context: process context; may sleep.
+ */
+void fanout_debugfs_add(struct dma_buf *dmabuf, struct dentry *dir)
+{
+	struct fanout_buffer *buffer = dmabuf->priv;
+	char name[24];
+
+	snprintf(name, sizeof(name), "%llu",
+		 (u64)file_inode(dmabuf->file)->i_ino);
+	buffer->debugfs = debugfs_create_file(name, 0400, dir, buffer,
+					      &fanout_debugfs_fops);
+}

@@ -8,33 +8,42 @@
 
 #include <linux/cleanup.h>
 #include <linux/device.h>
+#include <linux/dma-buf.h>
 #include <linux/dma-resv.h>
 #include <linux/log2.h>
 #include <linux/printk.h>
 #include <linux/slab.h>
 
-#include "buffer.h"
+#include "cpu.h"
 #include "fanout.h"
 #include "kind.h"
 #include "mapping.h"
+#include "open_writes.h"
+#include "shadow.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
+
+const char * const fanout_policy_names[] = {
+	[SYNC_POLICY_MINIMAL] = "minimal",
+	[SYNC_POLICY_ALL] = "all",
+	NULL
+};
 
 int fanout_sync_policy = SYNC_POLICY_MINIMAL;
 
 /* The steps. */
 
 /* Once a buffer: the first one may be a mistake of the programs that use it. */
-static void tell_conflict(struct fanout_buffer *buffer, const struct copy *copy)
+static void tell_conflict(struct fanout *fanout, const struct copy *copy)
 {
 	const struct copy_use *use;
 	char names[128];
 	int len = 0;
 
-	if (!copy || buffer->conflict_told)
+	if (!copy || fanout->conflict_told)
 		return;
-	buffer->conflict_told = true;
+	fanout->conflict_told = true;
 	list_for_each_entry(use, &copy->users, of_copy)
 		len += scnprintf(names + len, sizeof(names) - len, "%s%s",
 				 len ? ", " : "", dev_name(use->dev));
@@ -43,17 +52,17 @@ static void tell_conflict(struct fanout_buffer *buffer, const struct copy *copy)
 }
 
 /* Return: whether anything was moved. */
-static bool merge_copies(struct fanout_buffer *buffer, enum sync_event event,
+static bool merge_copies(struct fanout *fanout, enum sync_event event,
 			 enum sync_op op)
 {
-	struct shadow *shadow = &buffer->shadow;
+	struct shadow *shadow = fanout->shadow;
 	struct merge_stats *stats = op == SYNC_FETCH ? &shadow->fetched :
 						       &shadow->pushed;
 	struct merge_stats before = *stats;
 
-	tell_conflict(buffer, op == SYNC_FETCH ? shadow_fetch(shadow) :
+	tell_conflict(fanout, op == SYNC_FETCH ? shadow_fetch(shadow) :
 						 shadow_push(shadow));
-	trace_merge(buffer, event, op, stats->bytes - before.bytes,
+	trace_merge(fanout->dmabuf, event, op, stats->bytes - before.bytes,
 		    stats->conflicts - before.conflicts);
 	return stats->bytes != before.bytes;
 }
@@ -74,24 +83,24 @@ static bool is_mapped_again(const struct fanout *fanout,
 	return false;
 }
 
-static void take_steps(struct fanout_buffer *buffer,
-		       const struct ready_plan *plan, enum sync_event event)
+static void take_steps(struct fanout *fanout, const struct ready_plan *plan,
+		       enum sync_event event)
 {
 	const struct sync_step *step = plan->step;
 	const struct sync_step *end = step + plan->nr;
 	struct fanout_mapping *mapping;
 	bool fetched = false;
 
-	dma_resv_assert_held(buffer->dmabuf->resv);
+	dma_resv_assert_held(fanout->dmabuf->resv);
 
 	for (; step < end; step++) {
-		mapping = buffer->fanout.owner[step->peer];
+		mapping = fanout->owner[step->peer];
 		switch (step->op) {
 		case SYNC_FETCH:
-			fetched = merge_copies(buffer, event, step->op);
+			fetched = merge_copies(fanout, event, step->op);
 			continue;
 		case SYNC_PUSH:
-			merge_copies(buffer, event, step->op);
+			merge_copies(fanout, event, step->op);
 			continue;
 		case SYNC_CLEAN_FETCHED:
 			if (!fetched)
@@ -100,14 +109,13 @@ static void take_steps(struct fanout_buffer *buffer,
 		default:
 			break;
 		}
-		trace_sync_step(buffer, mapping, event, step->op);
+		trace_sync_step(fanout->dmabuf, mapping, event, step->op);
 		mapping->syncs++;
 		switch (step->op) {
 		case SYNC_FLUSH:
-			cpu_take_mappings(&buffer->cpu);
-			mapping_flush(mapping, is_mapped_again(&buffer->fanout,
-							       mapping));
-			cpu_allow_faults(&buffer->cpu);
+			cpu_take_mappings(fanout->cpu);
+			mapping_flush(mapping, is_mapped_again(fanout, mapping));
+			cpu_allow_faults(fanout->cpu);
 			break;
 		case SYNC_FOR_CPU:
 			mapping_sync(mapping, true);
@@ -133,12 +141,14 @@ static void make_plan(struct fanout *fanout, enum sync_event event, bool write,
 		.write_open = write_open,
 		.lazy_for_cpu = arch_has_lazy_for_cpu(),
 	};
+	unsigned int nr = sync_plan(fanout->peer, fanout->nr_peers, &access,
+				    plan->step);
 
-	unsigned int nr;
-
-	nr = sync_plan(fanout->peer, fanout->nr_peers, &access, plan->step);
-	/* Accesses look without the lock whether there is any. */
-	WRITE_ONCE(plan->nr, nr);
+	/*
+	 * Accesses look without the lock whether there is any. Who sees that
+	 * the last writer is gone must see what was fetched from it.
+	 */
+	smp_store_release(&plan->nr, nr);
 }
 
 static void make_plans(struct fanout *fanout)
@@ -171,27 +181,26 @@ static void follow_policy(struct fanout *fanout)
 
 /**
  * fanout_reserve() - make room for one more mapping
- * @buffer: the buffer
+ * @fanout: who maps the buffer
  *
  * Context: process context, under the reservation lock; may sleep.
  * Return: 0 or -ENOMEM.
  */
-int fanout_reserve(struct fanout_buffer *buffer)
+int fanout_reserve(struct fanout *fanout)
 {
-	struct fanout *fanout = &buffer->fanout;
 	unsigned int room = fanout->nr_peers + MAPPING_MAX_KINDS;
-	struct fanout_mapping **owner __free(kvfree) = NULL;
-	struct sync_peer *peer __free(kvfree) = NULL;
-	struct sync_step *step __free(kvfree) = NULL;
 
 	if (room <= fanout->room)
 		return 0;
 	room = roundup_pow_of_two(room);
 
-	peer = kvcalloc(room, sizeof(*peer), GFP_KERNEL_ACCOUNT);
-	owner = kvcalloc(room, sizeof(*owner), GFP_KERNEL_ACCOUNT);
-	step = kvcalloc(SYNC_PLAN_MAX((size_t)room), NR_PLANS * sizeof(*step),
-			GFP_KERNEL_ACCOUNT);
+	struct sync_peer *peer __free(kvfree) =
+		kvcalloc(room, sizeof(*peer), GFP_KERNEL_ACCOUNT);
+	struct fanout_mapping **owner __free(kvfree) =
+		kvcalloc(room, sizeof(*owner), GFP_KERNEL_ACCOUNT);
+	struct sync_step *step __free(kvfree) =
+		kvcalloc(SYNC_PLAN_MAX((size_t)room), NR_PLANS * sizeof(*step),
+			 GFP_KERNEL_ACCOUNT);
 	if (!peer || !owner || !step)
 		return -ENOMEM;
 
@@ -216,12 +225,11 @@ int fanout_reserve(struct fanout_buffer *buffer)
  *
  * Context: process context, under the reservation lock; may sleep.
  */
-void fanout_join(struct fanout_buffer *buffer, struct fanout_mapping *mapping)
+void fanout_join(struct fanout *fanout, struct fanout_mapping *mapping)
 {
-	struct fanout *fanout = &buffer->fanout;
 	unsigned int i;
 
-	fanout_begin(buffer);
+	fanout_begin(fanout);
 	for (i = 0; i < mapping->nr_kinds; i++) {
 		fanout->owner[fanout->nr_peers] = mapping;
 		fanout->peer[fanout->nr_peers++] = (struct sync_peer) {
@@ -231,12 +239,12 @@ void fanout_join(struct fanout_buffer *buffer, struct fanout_mapping *mapping)
 		};
 	}
 	make_plans(fanout);
-	fanout_end(buffer, true);
+	fanout_end(fanout, true);
 }
 
 /**
  * fanout_leave() - a mapping will be undone
- * @buffer: the buffer
+ * @fanout: who maps the buffer
  * @mapping: the mapping, which has joined
  *
  * H13: what its device wrote is fetched, and pushed to all. One that only reads
@@ -244,29 +252,28 @@ void fanout_join(struct fanout_buffer *buffer, struct fanout_mapping *mapping)
  *
  * Context: process context, under the reservation lock; may sleep.
  */
-void fanout_leave(struct fanout_buffer *buffer, struct fanout_mapping *mapping)
+void fanout_leave(struct fanout *fanout, struct fanout_mapping *mapping)
 {
 	if (mapping->dir != DMA_TO_DEVICE) {
-		fanout_begin(buffer);
-		fanout_end(buffer, true);
+		fanout_begin(fanout);
+		fanout_end(fanout, true);
 	}
-	fanout_forget(buffer, mapping);
+	fanout_forget(fanout, mapping);
 }
 
 /**
  * fanout_forget() - a mapping is not to be synced any more
- * @buffer: the buffer
+ * @fanout: who maps the buffer
  * @mapping: the mapping, which has joined
  *
  * Context: process context, under the reservation lock.
  */
-void fanout_forget(struct fanout_buffer *buffer,
+void fanout_forget(struct fanout *fanout,
 		   const struct fanout_mapping *mapping)
 {
-	struct fanout *fanout = &buffer->fanout;
 	unsigned int nr = mapping->nr_kinds, i = 0, tail;
 
-	dma_resv_assert_held(buffer->dmabuf->resv);
+	dma_resv_assert_held(fanout->dmabuf->resv);
 
 	while (fanout->owner[i] != mapping)
 		i++;
@@ -294,36 +301,32 @@ void fanout_free(struct fanout *fanout)
 
 /**
  * fanout_begin() - a CPU access begins: fetch
- * @buffer: the buffer
+ * @fanout: who maps the buffer
  *
  * Context: process context, under the reservation lock; may sleep.
  */
-void fanout_begin(struct fanout_buffer *buffer)
+void fanout_begin(struct fanout *fanout)
 {
-	struct fanout *fanout = &buffer->fanout;
-
 	follow_policy(fanout);
-	if (likely(!open_writes_any(&buffer->open_writes))) {
-		take_steps(buffer, &fanout->begin[false], SYNC_BEGIN);
+	if (likely(!open_writes_any(fanout->open_writes))) {
+		take_steps(fanout, &fanout->begin[false], SYNC_BEGIN);
 		return;
 	}
-	take_steps(buffer, &fanout->begin[true], SYNC_BEGIN);
-	open_writes_cleaned(&buffer->open_writes);
+	take_steps(fanout, &fanout->begin[true], SYNC_BEGIN);
+	open_writes_cleaned(fanout->open_writes);
 }
 
 /**
  * fanout_end() - a CPU access ends: push
- * @buffer: the buffer
+ * @fanout: who maps the buffer
  * @write: it has written
  *
  * Context: process context, under the reservation lock; may sleep.
  */
-void fanout_end(struct fanout_buffer *buffer, bool write)
+void fanout_end(struct fanout *fanout, bool write)
 {
-	struct fanout *fanout = &buffer->fanout;
-
 	follow_policy(fanout);
 	if (!write && fanout->end[false].nr != fanout->end[true].nr)
-		write = open_writes_any(&buffer->open_writes);
-	take_steps(buffer, &fanout->end[write], SYNC_END);
+		write = open_writes_any(fanout->open_writes);
+	take_steps(fanout, &fanout->end[write], SYNC_END);
 }

@@ -42,6 +42,16 @@ bool arch_has_lazy_for_cpu(void)
 	       IS_ENABLED(CONFIG_MIPS) || ARM_IS_LAZY;
 }
 
+/*
+ * As dma_setup_need_sync() (kernel/dma/mapping.c) has it. dma_dev_need_sync()
+ * says otherwise with CONFIG_DMA_API_DEBUG.
+ */
+static bool ops_sync(const struct dma_map_ops *ops)
+{
+	return ops->sync_single_for_cpu || ops->sync_single_for_device ||
+	       ops->sync_sg_for_cpu || ops->sync_sg_for_device;
+}
+
 /**
  * device_snoops() - tell whether a device is cache-coherent
  * @dev: the device
@@ -51,7 +61,9 @@ bool arch_has_lazy_for_cpu(void)
  */
 bool device_snoops(struct device *dev)
 {
-	return bindings_dev_is_dma_coherent(dev);
+	const struct dma_map_ops *ops = bindings_get_dma_ops(dev);
+
+	return (ops && !ops_sync(ops)) || bindings_dev_is_dma_coherent(dev);
 }
 
 /**
@@ -102,16 +114,18 @@ bool device_is_forced(struct device *dev)
  * Return: true if a mapping of it uses this memory, and needs no sync but cache
  * maintenance.
  */
-bool device_reaches(struct device *dev, phys_addr_t phys, size_t size)
+bool device_reaches(struct device *dev, phys_addr_t phys, u64 size)
 {
+	const struct dma_map_ops *ops;
 	dma_addr_t addr, end;
 
 	BINDINGS_REDIRECT(device_reaches, dev, phys, size);
 
 	if (bindings_use_dma_iommu(dev))
 		return true;
-	if (bindings_get_dma_ops(dev))
-		return !bindings_dma_dev_need_sync(dev);
+	ops = bindings_get_dma_ops(dev);
+	if (ops)
+		return !ops_sync(ops);
 
 	/*
 	 * A bus can have several windows. dma_capable() looks up where an entry
@@ -146,7 +160,7 @@ bool device_is_bounced(struct device *dev, struct sg_table *sgt)
 		return false;
 	if (device_is_direct(dev)) {
 		for_each_sgtable_dma_sg(sgt, sg, i)
-			if (dma_to_phys(dev, sg_dma_address(sg)) != sg_phys(sg))
+			if (sg_dma_address(sg) != phys_to_dma(dev, sg_phys(sg)))
 				return true;
 		return false;
 	}

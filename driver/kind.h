@@ -10,7 +10,7 @@ struct sg_table;
 bool device_snoops(struct device *dev);
 bool device_is_direct(struct device *dev);
 bool device_is_forced(struct device *dev);
-bool device_reaches(struct device *dev, phys_addr_t phys, size_t size);
+bool device_reaches(struct device *dev, phys_addr_t phys, u64 size);
 bool device_is_bounced(struct device *dev, struct sg_table *sgt);
 bool arch_has_lazy_for_cpu(void);
 

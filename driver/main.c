@@ -19,13 +19,7 @@
 #include <linux/udmabuf.h>
 
 #include "buffer.h"
-#include "compat.h"
-
-const char * const fanout_policy_names[] = {
-	[SYNC_POLICY_MINIMAL] = "minimal",
-	[SYNC_POLICY_ALL] = "all",
-	NULL
-};
+#include "debugfs.h"
 
 static int set_policy(const char *val, const struct kernel_param *kp)
 {
@@ -68,14 +62,15 @@ static int set_copy_limit(const char *val, const struct kernel_param *kp)
 	ret = kstrtouint(val, 0, &mb);
 	if (ret)
 		return ret;
-	WRITE_ONCE(shadow_max_pages, (unsigned long)mb << (20 - PAGE_SHIFT));
+	WRITE_ONCE(copy_limit_pages,
+		   min_t(u64, (u64)mb << (20 - PAGE_SHIFT), LONG_MAX));
 	return 0;
 }
 
 static int get_copy_limit(char *buf, const struct kernel_param *kp)
 {
 	return sysfs_emit(buf, "%lu\n",
-			  READ_ONCE(shadow_max_pages) >> (20 - PAGE_SHIFT));
+			  READ_ONCE(copy_limit_pages) >> (20 - PAGE_SHIFT));
 }
 
 static const struct kernel_param_ops copy_limit_ops = {
@@ -100,9 +95,10 @@ static int create(u32 flags, const struct udmabuf_create_item *items,
 	struct dma_buf *dmabuf;
 	int fd;
 
-	dmabuf = fanout_buffer_export(items, nr_items, max_pages, debugfs_dir);
+	dmabuf = fanout_buffer_export(items, nr_items, max_pages);
 	if (IS_ERR(dmabuf))
 		return PTR_ERR(dmabuf);
+	fanout_debugfs_add(dmabuf, debugfs_dir);
 
 	/*
 	 * As the stock driver does, flags that are not known are not looked
@@ -130,17 +126,17 @@ static int ioctl_create(const void __user *arg)
 
 static int ioctl_create_list(const void __user *arg)
 {
-	struct udmabuf_create_item *items __free(kvfree) = NULL;
 	struct udmabuf_create_list args;
 
 	/* Whatever list_limit allows, kvmalloc() warns of more than INT_MAX. */
 	if (copy_from_user(&args, arg, sizeof(args)))
 		return -EFAULT;
 	if (!args.count || args.count > READ_ONCE(list_limit) ||
-	    args.count > INT_MAX / sizeof(*items))
+	    args.count > INT_MAX / sizeof(struct udmabuf_create_item))
 		return -EINVAL;
 
-	items = vmemdup_array_user(arg + sizeof(args), args.count,
+	struct udmabuf_create_item *items __free(kvfree) =
+		vmemdup_array_user(arg + sizeof(args), args.count,
 				   sizeof(*items));
 	if (IS_ERR(items))
 		return PTR_ERR(items);
@@ -181,8 +177,8 @@ static int __init fanout_init(void)
 		return -ENODEV;
 	}
 
-	if (!shadow_max_pages)
-		shadow_max_pages = totalram_pages() / 4;
+	if (!copy_limit_pages)
+		copy_limit_pages = totalram_pages() / 4;
 
 	/* Before the node: from then on there may be buffers. */
 	debugfs_dir = debugfs_create_dir("udmabuf-fanout", NULL);

@@ -14,19 +14,10 @@
 #include "mapping.h"
 #include "memfd.h"
 #include "shadow.h"
+#include "table.h"
 
 /* Bytes that are cleaned and invalidated before the next are. */
 #define FLUSH_BYTES	PAGE_SIZE
-
-/**
- * struct limits - what a device takes for one entry of a table (H16)
- * @max_pages: the most pages
- * @boundary_pages: no entry crosses a multiple of so many pages; 0 is none
- */
-struct limits {
-	u32 max_pages;
-	unsigned long boundary_pages;
-};
 
 /* Which extents a device is given as they are, and not as copies. */
 enum given {
@@ -41,97 +32,21 @@ static bool is_given(struct device *dev, const struct extent *extent,
 	if (given != GIVEN_REACHED)
 		return given == GIVEN_ALL;
 	return device_reaches(dev, PFN_PHYS(extent->pfn),
-			      (size_t)extent->nr_pages << PAGE_SHIFT);
+			      (u64)extent->nr_pages << PAGE_SHIFT);
 }
 
 /* Mostly all, and then one question is enough: what it reaches is a range. */
 static enum given what_is_given(struct device *dev, const struct extents *mem)
 {
-	size_t span = (mem->last_pfn - mem->first_pfn + 1) << PAGE_SHIFT;
+	u64 span = (u64)(mem->last_pfn - mem->first_pfn + 1) << PAGE_SHIFT;
 
 	if (!device_reaches(dev, PFN_PHYS(mem->first_pfn), span))
 		return GIVEN_REACHED;
 	return GIVEN_ALL;
 }
 
-static int find_limits(struct device *dev, struct limits *limits)
-{
-	unsigned long boundary = bindings_dma_get_seg_boundary(dev);
-	size_t max_entry = bindings_dma_get_max_seg_size(dev);
-
-	/* What is mapped directly is reached, so swiotlb has no say. */
-	if (!device_is_direct(dev))
-		max_entry = min(max_entry, bindings_dma_max_mapping_size(dev));
-	limits->max_pages = max_entry >> PAGE_SHIFT;
-	limits->boundary_pages = (boundary >> PAGE_SHIFT) + 1;
-	if (!limits->max_pages || boundary < PAGE_SIZE - 1)
-		return -EINVAL;
-	return 0;
-}
-
-/*
- * How many of @nr_pages pages from page @at on, of physical or of DMA
- * addresses, one entry can take.
- */
-static u32 entry_pages(unsigned long at, u32 nr_pages,
-		       const struct limits *limits)
-{
-	unsigned long room = limits->boundary_pages -
-			     (at & (limits->boundary_pages - 1));
-
-	nr_pages = min(nr_pages, limits->max_pages);
-	if (limits->boundary_pages && nr_pages > room)
-		nr_pages = room;
-	return nr_pages;
-}
-
-static u32 count_entries(unsigned long at, u32 nr_pages,
-			 const struct limits *limits)
-{
-	u32 nr = 0, pages;
-
-	for (; nr_pages; nr_pages -= pages, at += pages) {
-		pages = entry_pages(at, nr_pages, limits);
-		nr++;
-	}
-	return nr;
-}
-
-/*
- * A table without chains, so that it is cheaply filled and copied: buffers of
- * scattered small pages have one entry a page.
- */
-static int alloc_table(struct sg_table *sgt, u32 nr)
-{
-	sgt->sgl = kvmalloc_array(nr, sizeof(*sgt->sgl), GFP_KERNEL);
-	if (!sgt->sgl)
-		return -ENOMEM;
-	sgt->nents = nr;
-	sgt->orig_nents = nr;
-	return 0;
-}
-
-static void free_own_table(struct fanout_mapping *mapping)
-{
-	kvfree(mapping->own.sgl);
-	mapping->own = (struct sg_table) { };
-}
-
-static void add_entries(struct scatterlist **sg, const struct extent *extent,
-			const struct limits *limits)
-{
-	unsigned long pfn = extent->pfn;
-	u32 left = extent->nr_pages, pages;
-
-	for (; left; left -= pages, pfn += pages) {
-		pages = entry_pages(pfn, left, limits);
-		**sg = (struct scatterlist) { };
-		sg_set_page((*sg)++, pfn_to_page(pfn), pages << PAGE_SHIFT, 0);
-	}
-}
-
 /* One entry an extent, where that needs no look at each. */
-static bool is_whole(const struct extents *mem, const struct limits *limits)
+static bool is_whole(const struct extents *mem, const struct table_limits *limits)
 {
 	return mem->longest <= limits->max_pages && !mem->straddles &&
 	       !(limits->boundary_pages & (EXTENT_BOUNDARY - 1));
@@ -140,36 +55,36 @@ static bool is_whole(const struct extents *mem, const struct limits *limits)
 /* A table of the extents that the device is given, which may be none. */
 static int build_own_table(struct fanout_mapping *mapping,
 			   const struct extents *mem,
-			   const struct limits *limits, enum given given)
+			   const struct table_limits *limits, enum given given)
 {
-	const struct extent *extent = mem->extent;
-	const struct extent *end = extent + mem->nr;
 	bool whole = given == GIVEN_ALL && is_whole(mem, limits);
+	const struct extent *extent = mem->extent;
 	struct scatterlist *sg;
-	u32 nr = 0;
+	u32 nr = 0, i;
 	int ret;
 
 	if (whole)
 		nr = mem->nr;
-	for (; !whole && extent < end; extent++)
-		if (is_given(mapping->dev, extent, given))
-			nr += count_entries(extent->pfn, extent->nr_pages,
-					    limits);
+	for (i = 0; !whole && i < mem->nr; i++) {
+		extents_breathe(i);
+		if (is_given(mapping->dev, &extent[i], given))
+			nr += table_count(extent[i].pfn, extent[i].nr_pages,
+					  limits);
+	}
 	if (!nr)
 		return 0;
-	ret = alloc_table(&mapping->own, nr);
+	ret = table_alloc(&mapping->own, nr);
 	if (ret)
 		return ret;
 
 	sg = mapping->own.sgl;
-	for (extent = mem->extent; extent < end; extent++) {
-		if (whole) {
-			*sg = (struct scatterlist) { };
-			sg_set_page(sg++, pfn_to_page(extent->pfn),
-				    extent->nr_pages << PAGE_SHIFT, 0);
-		} else if (is_given(mapping->dev, extent, given)) {
-			add_entries(&sg, extent, limits);
-		}
+	for (i = 0; i < mem->nr; i++) {
+		extents_breathe(i);
+		if (whole)
+			sg = table_add(sg, extent[i].pfn, extent[i].nr_pages);
+		else if (is_given(mapping->dev, &extent[i], given))
+			sg = table_add_within(sg, extent[i].pfn,
+					      extent[i].nr_pages, limits);
 	}
 	sg_mark_end(sg - 1);
 	return 0;
@@ -187,7 +102,7 @@ static int map_own_table(struct fanout_mapping *mapping)
 	if (!ret && !mapping->own.nents)
 		ret = -EINVAL;
 	if (ret)
-		free_own_table(mapping);
+		table_free(&mapping->own);
 	return ret;
 }
 
@@ -197,7 +112,7 @@ static void unmap_own_table(struct fanout_mapping *mapping)
 		return;
 	bindings_dma_unmap_sgtable(mapping->dev, &mapping->own, mapping->dir,
 				   MAP_ATTRS);
-	free_own_table(mapping);
+	table_free(&mapping->own);
 }
 
 /* Copies for each run of extents that the device is not given. */
@@ -206,30 +121,31 @@ static int use_copies(struct fanout_mapping *mapping,
 		      enum given given)
 {
 	const struct extent *extent = mem->extent;
-	const struct extent *end = extent + mem->nr;
-	u32 pgoff, nr_pages;
+	u32 i, pgoff = 0, nr_pages = 0;
 	int ret;
 
-	while (extent < end) {
-		pgoff = extent->pgoff;
-		for (nr_pages = 0; extent < end &&
-		     !is_given(mapping->dev, extent, given); extent++)
-			nr_pages += extent->nr_pages;
-		if (!nr_pages) {
-			extent++;
+	for (i = 0; i <= mem->nr; i++) {
+		extents_breathe(i);
+		if (i < mem->nr && !is_given(mapping->dev, &extent[i], given)) {
+			nr_pages += extent[i].nr_pages;
 			continue;
 		}
-		ret = shadow_use(shadow, mapping->dev, mapping->dir, pgoff,
-				 nr_pages, &mapping->uses);
-		if (ret)
-			return ret;
+		if (nr_pages) {
+			ret = shadow_use(shadow, mapping->dev, mapping->dir,
+					 pgoff, nr_pages, &mapping->uses);
+			if (ret)
+				return ret;
+		}
+		if (i < mem->nr)
+			pgoff = extent[i].pgoff + extent[i].nr_pages;
+		nr_pages = 0;
 	}
 	return 0;
 }
 
 static int map_memory(struct fanout_mapping *mapping,
 		      const struct extents *mem, struct shadow *shadow,
-		      const struct limits *limits)
+		      const struct table_limits *limits)
 {
 	enum given given = what_is_given(mapping->dev, mem);
 	int ret;
@@ -251,35 +167,13 @@ static int map_memory(struct fanout_mapping *mapping,
 
 /* The importer's table. */
 
-static struct scatterlist *add_copy(struct scatterlist *sg,
-				    const struct copy_use *use,
-				    const struct limits *limits)
-{
-	struct page *page = shadow_page(use->copy);
-	u32 done, pages;
-
-	for (done = 0; done < use->copy->nr_pages; done += pages) {
-		dma_addr_t dma = use->dma + ((dma_addr_t)done << PAGE_SHIFT);
-
-		pages = entry_pages(dma >> PAGE_SHIFT,
-				    use->copy->nr_pages - done, limits);
-		*sg = (struct scatterlist) { };
-		sg_set_page(sg, page ? page + done : NULL, pages << PAGE_SHIFT,
-			    0);
-		sg_dma_address(sg) = dma;
-		sg_dma_len(sg) = pages << PAGE_SHIFT;
-		sg++;
-	}
-	return sg;
-}
-
 /*
  * H8: complete, and new for each map. With copies beside own pages the device
  * uses physical addresses, so that entries and segments of its own pages are
  * the same.
  */
 static int build_importer_table(struct fanout_mapping *mapping,
-				const struct limits *limits)
+				const struct table_limits *limits)
 {
 	struct sg_table *table = &mapping->importer;
 	const struct sg_table *own = &mapping->own;
@@ -290,9 +184,9 @@ static int build_importer_table(struct fanout_mapping *mapping,
 	int ret;
 
 	list_for_each_entry(use, &mapping->uses, of_mapping)
-		nr += count_entries(use->dma >> PAGE_SHIFT, use->copy->nr_pages,
-				    limits);
-	ret = alloc_table(table, nr);
+		nr += table_count(use->dma >> PAGE_SHIFT, use->copy->nr_pages,
+				  limits);
+	ret = table_alloc(table, nr);
 	if (ret)
 		return ret;
 	/* The importer may change its struct, too. */
@@ -301,11 +195,13 @@ static int build_importer_table(struct fanout_mapping *mapping,
 	sg = table->sgl;
 	list_for_each_entry(use, &mapping->uses, of_mapping) {
 		for (; pgoff < use->copy->pgoff; from++) {
+			extents_breathe(from - own->sgl);
 			pgoff += from->length >> PAGE_SHIFT;
 			*sg = *from;
 			sg_unmark_end(sg++);
 		}
-		sg = add_copy(sg, use, limits);
+		sg = table_add_mapped(sg, copy_first_page(use->copy), use->dma,
+				      use->copy->nr_pages, limits);
 		pgoff += use->copy->nr_pages;
 	}
 	memcpy(sg, from, array_size(own->orig_nents - (from - own->sgl),
@@ -347,10 +243,10 @@ struct fanout_mapping *mapping_create(struct dma_buf_attachment *attachment,
 				      struct shadow *shadow)
 {
 	struct fanout_mapping *mapping;
-	struct limits limits;
+	struct table_limits limits;
 	int ret;
 
-	ret = find_limits(attachment->dev, &limits);
+	ret = table_find_limits(attachment->dev, &limits);
 	if (ret)
 		return ERR_PTR(ret);
 	mapping = kzalloc(sizeof(*mapping), GFP_KERNEL);
@@ -368,7 +264,7 @@ struct fanout_mapping *mapping_create(struct dma_buf_attachment *attachment,
 	if (!ret)
 		ret = build_importer_table(mapping, &limits);
 	if (ret) {
-		mapping_destroy(mapping, shadow);
+		mapping_destroy(mapping);
 		return ERR_PTR(ret);
 	}
 	find_kinds(mapping);
@@ -382,9 +278,9 @@ struct fanout_mapping *mapping_create(struct dma_buf_attachment *attachment,
  *
  * Context: process context, under the reservation lock; may sleep.
  */
-void mapping_destroy(struct fanout_mapping *mapping, struct shadow *shadow)
+void mapping_destroy(struct fanout_mapping *mapping)
 {
-	shadow_drop(shadow, &mapping->uses);
+	shadow_drop(&mapping->uses);
 	unmap_own_table(mapping);
 	kvfree(mapping->importer_sgl);
 	kfree(mapping);
@@ -434,6 +330,7 @@ void mapping_flush(struct fanout_mapping *mapping, bool whole)
 		for (done = 0; done < sg_dma_len(sg); done += size) {
 			dma_addr_t dma = sg_dma_address(sg) + done;
 
+			cond_resched();
 			size = min_t(u32, sg_dma_len(sg) - done, FLUSH_BYTES);
 			bindings_dma_sync_single_for_device(dev, dma, size,
 							    mapping->dir);

@@ -60,7 +60,7 @@ struct fanout_mapping *mapping_create(struct dma_buf_attachment *attachment,
 				      enum dma_data_direction dir,
 				      const struct extents *mem,
 				      struct shadow *shadow);
-void mapping_destroy(struct fanout_mapping *mapping, struct shadow *shadow);
+void mapping_destroy(struct fanout_mapping *mapping);
 void mapping_sync(struct fanout_mapping *mapping, bool for_cpu);
 void mapping_flush(struct fanout_mapping *mapping, bool whole);
 

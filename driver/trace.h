@@ -10,7 +10,6 @@
 #include <linux/fs.h>
 #include <linux/tracepoint.h>
 
-#include "buffer.h"
 #include "mapping.h"
 
 #define show_direction(dir)						\
@@ -35,10 +34,10 @@
 
 /* The caches are about to be maintained for a mapping, and whom it stands for. */
 TRACE_EVENT(sync_step,
-	TP_PROTO(const struct fanout_buffer *buffer,
+	TP_PROTO(const struct dma_buf *dmabuf,
 		 const struct fanout_mapping *mapping, enum sync_event event,
 		 enum sync_op op),
-	TP_ARGS(buffer, mapping, event, op),
+	TP_ARGS(dmabuf, mapping, event, op),
 	TP_STRUCT__entry(
 		__field(u64, ino)
 		__string(device, dev_name(mapping->dev))
@@ -48,7 +47,7 @@ TRACE_EVENT(sync_step,
 		__field(int, op)
 	),
 	TP_fast_assign(
-		__entry->ino = file_inode(buffer->dmabuf->file)->i_ino;
+		__entry->ino = file_inode(dmabuf->file)->i_ino;
 		__assign_str(device);
 		__entry->requested = mapping->requested;
 		__entry->mapped = mapping->dir;
@@ -64,9 +63,9 @@ TRACE_EVENT(sync_step,
 
 /* The copies of a buffer were merged with its pages. */
 TRACE_EVENT(merge,
-	TP_PROTO(const struct fanout_buffer *buffer, enum sync_event event,
+	TP_PROTO(const struct dma_buf *dmabuf, enum sync_event event,
 		 enum sync_op op, u64 bytes, u64 conflicts),
-	TP_ARGS(buffer, event, op, bytes, conflicts),
+	TP_ARGS(dmabuf, event, op, bytes, conflicts),
 	TP_STRUCT__entry(
 		__field(u64, ino)
 		__field(int, event)
@@ -75,7 +74,7 @@ TRACE_EVENT(merge,
 		__field(u64, conflicts)
 	),
 	TP_fast_assign(
-		__entry->ino = file_inode(buffer->dmabuf->file)->i_ino;
+		__entry->ino = file_inode(dmabuf->file)->i_ino;
 		__entry->event = event;
 		__entry->op = op;
 		__entry->bytes = bytes;

@@ -30,7 +30,6 @@
 
 /* 7.2: a device's flags are bits with accessors. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(7, 2, 0)
-#define dev_dma_skip_sync(dev)			((dev)->dma_skip_sync)
 #define dev_assign_dma_coherent(dev, value)	((dev)->dma_coherent = (value))
 #endif
 

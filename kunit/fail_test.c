@@ -1257,7 +1257,7 @@ static void count(struct stage *s, long nr[NR_THINGS])
 	nr[MAPPINGS] = list_count_nodes(&ours->mappings);
 	nr[PEERS] = ours->fanout.nr_peers;
 	nr[COPIES] = list_count_nodes(&ours->shadow.copies);
-	nr[CHARGED] = ours->shadow.nr_pages;
+	nr[CHARGED] = shadow_pages(&ours->shadow);
 	nr[OPEN_WRITES] = open_depth(&ours->open_writes);
 }
 
@@ -1383,7 +1383,7 @@ static unsigned int sweep(struct stage *s, bool all)
 static unsigned long charged_pages(struct stage *s)
 {
 	struct udmabuf_create_item item = memory_item(s->mem, 0, 1);
-	unsigned long before = shadow_max_pages, low = 0, high = SZ_64K, mid;
+	unsigned long before = copy_limit_pages, low = 0, high = SZ_64K, mid;
 	struct extents extents;
 	struct shadow shadow = { };
 	LIST_HEAD(uses);
@@ -1393,16 +1393,16 @@ static unsigned long charged_pages(struct stage *s)
 	shadow_init(&shadow, &extents);
 	while (low < high) {
 		mid = (low + high) / 2;
-		shadow_max_pages = mid + 1;
+		copy_limit_pages = mid + 1;
 		ret = shadow_use(&shadow, s->probe->dev, DMA_TO_DEVICE, 0, 1,
 				 &uses);
-		shadow_drop(&shadow, &uses);
+		shadow_drop(&uses);
 		if (ret)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	shadow_max_pages = before;
+	copy_limit_pages = before;
 	extents_unpin(&extents, false);
 	return low;
 }
@@ -1466,7 +1466,7 @@ static void restore_bound(void *context)
 {
 	struct stage *s = context;
 
-	shadow_max_pages = s->max_pages;
+	copy_limit_pages = s->max_pages;
 }
 
 static int init_row(struct kunit *test, const struct row *row)
@@ -1483,7 +1483,7 @@ static int init_row(struct kunit *test, const struct row *row)
 	test->priv = s;
 	s->test = test;
 	s->row = row;
-	s->max_pages = shadow_max_pages;
+	s->max_pages = copy_limit_pages;
 	s->sysfs = files_mount(test, "sysfs");
 	s->debugfs = files_mount(test, "debugfs");
 	s->node = files_open(files_mount(test, "devtmpfs"), "udmabuf-fanout",
@@ -1522,7 +1522,7 @@ static int init_row(struct kunit *test, const struct row *row)
 	if (row->memory == MANY_ITEMS)
 		s->fake->max_seg_size = PAGE_SIZE;
 	if (row->no_room) {
-		shadow_max_pages = 0;
+		copy_limit_pages = 0;
 		KUNIT_ASSERT_EQ(test, 0,
 				kunit_add_action_or_reset(test, restore_bound,
 							  s));

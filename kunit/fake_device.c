@@ -171,7 +171,7 @@ static bool fake_dev_need_sync(const struct device *dev)
 	       fake->unreached || fake->forced;
 }
 
-static bool reaches(struct fake_device *fake, phys_addr_t phys, size_t size)
+static bool reaches(struct fake_device *fake, phys_addr_t phys, u64 size)
 {
 	unsigned long pfn = PHYS_PFN(phys), end = PHYS_PFN(phys + size - 1);
 
@@ -203,7 +203,7 @@ static bool fake_is_forced(struct device *dev)
 	return ret;
 }
 
-static bool fake_reaches(struct device *dev, phys_addr_t phys, size_t size)
+static bool fake_reaches(struct device *dev, phys_addr_t phys, u64 size)
 {
 	struct fake_device *fake = fake_of(dev);
 	struct kunit *test = current->kunit_test;

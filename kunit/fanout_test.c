@@ -746,7 +746,7 @@ static void many_importers_cost_what_one_costs(struct kunit *test)
 			  "for_device usb BIDIRECTIONAL x1 copies",
 			  "for_device cam BIDIRECTIONAL");
 	/* One copy and its twin. */
-	KUNIT_EXPECT_EQ(test, 2 * PAGES, buffer->shadow.nr_pages);
+	KUNIT_EXPECT_EQ(test, 2 * PAGES, shadow_pages(&buffer->shadow));
 }
 
 /* All of it, judged by DMA API debugging. */

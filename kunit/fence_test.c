@@ -264,6 +264,35 @@ static void interrupted_core_costs_no_data(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 2, cpu_load(u, 8));
 }
 
+/*
+ * Where there is nothing to sync, only the core waits: what it was interrupted
+ * in counts as begun.
+ */
+static void nothing_to_sync_is_nothing_to_wait_for(struct kunit *test)
+{
+	struct users *u = test->priv;
+	struct job *job;
+	int ret;
+
+	add_device(u, "gpu", FAKE_COHERENT, DMA_FROM_DEVICE);
+	job = add_job(u, DMA_RESV_USAGE_WRITE);
+	schedule_delayed_work(&job->work, HZ / 20);
+	shim_mark(u->shim);
+	cpu_begin(u, CPU_WRITE);
+	KUNIT_EXPECT_TRUE(test, dma_fence_is_signaled(&job->fence));
+	KUNIT_EXPECT_EQ(test, 0,
+			shim_count(u->shim, SHIM_DMA_RESV_TEST_SIGNALED));
+	cpu_end(u, CPU_WRITE);
+	KUNIT_EXPECT_FALSE(test, write_is_open(u));
+
+	add_job(u, DMA_RESV_USAGE_WRITE);
+	set_tsk_thread_flag(current, TIF_SIGPENDING);
+	ret = dma_buf_begin_cpu_access(u->dmabuf, CPU_WRITE);
+	clear_tsk_thread_flag(current, TIF_SIGPENDING);
+	KUNIT_EXPECT_EQ(test, -ERESTARTSYS, ret);
+	KUNIT_EXPECT_TRUE(test, write_is_open(u));
+}
+
 static struct kunit_case fence_cases[] = {
 	KUNIT_CASE(sync_comes_after_the_fences),
 	KUNIT_CASE(interrupted_wait_does_nothing),
@@ -271,6 +300,7 @@ static struct kunit_case fence_cases[] = {
 	KUNIT_CASE(interrupted_lock_does_nothing),
 	KUNIT_CASE(interrupted_after_the_fences_does_nothing),
 	KUNIT_CASE(interrupted_core_costs_no_data),
+	KUNIT_CASE(nothing_to_sync_is_nothing_to_wait_for),
 	{ }
 };
 

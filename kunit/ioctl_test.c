@@ -1255,7 +1255,7 @@ static void copy_limit_mb_counts_mebibytes(struct kunit *test)
 		{ "0x10", 16 },
 	};
 	static const char * const bad[] = { "-1", "4294967296", "1.5", "some", "" };
-	const unsigned long before = shadow_max_pages;
+	const unsigned long before = copy_limit_pages;
 	unsigned long mb = 0;
 	char text[16];
 	unsigned int i;
@@ -1268,7 +1268,7 @@ static void copy_limit_mb_counts_mebibytes(struct kunit *test)
 				access_param(test, "copy_limit_mb", text,
 					     strlen(text), true));
 		KUNIT_EXPECT_EQ(test, good[i].mb << (20 - PAGE_SHIFT),
-				shadow_max_pages);
+				copy_limit_pages);
 		memset(text, 0, sizeof(text));
 		KUNIT_EXPECT_GT(test, access_param(test, "copy_limit_mb", text,
 						   sizeof(text) - 1, false), 0);
@@ -1281,9 +1281,9 @@ static void copy_limit_mb_counts_mebibytes(struct kunit *test)
 						       text, strlen(text), true),
 				    0, "%s", bad[i]);
 		KUNIT_EXPECT_EQ(test, 16UL << (20 - PAGE_SHIFT),
-				shadow_max_pages);
+				copy_limit_pages);
 	}
-	shadow_max_pages = before;
+	copy_limit_pages = before;
 }
 
 /* ... and of nothing else there. */

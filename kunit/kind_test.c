@@ -468,7 +468,7 @@ static void a_device_that_reaches_nothing_is_refused(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-EIO),
 			    dma_buf_map_attachment_unlocked(attachment,
 							    DMA_FROM_DEVICE));
-	KUNIT_EXPECT_EQ(test, 0, buffer->shadow.nr_pages);
+	KUNIT_EXPECT_EQ(test, 0, shadow_pages(&buffer->shadow));
 	*dev->dma_mask = DMA_BIT_MASK(64);
 }
 
@@ -876,29 +876,19 @@ static void a_device_with_its_own_ops_has_a_copy(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, ops_for_device);
 }
 
-#ifdef CONFIG_DMA_NEED_SYNC
-/* What dma_dev_need_sync() says without DMA API debugging, which says yes. */
-static bool need_sync_undebugged(const struct device *dev)
-{
-	return !dev_dma_skip_sync(dev);
-}
-#else
-static bool need_sync_undebugged(const struct device *dev)
-{
-	return dma_dev_need_sync(dev);
-}
-#endif
-
-/* Ops that cannot sync use the pages, and need no sync. */
+/*
+ * Ops that cannot sync use the pages, and need no sync; nor do they with DMA API
+ * debugging, which calls all syncs.
+ */
 static void ops_that_cannot_sync_are_coherent(struct kunit *test)
 {
 	struct device *dev = device_with_ops(test, &silent_ops);
 	struct dma_buf *dmabuf = whole(test, memory_shmem(test, NR_PAGES));
 	struct importer *importer;
 
-	kunit_activate_static_stub(test, bindings_dma_dev_need_sync,
-				   need_sync_undebugged);
 	KUNIT_EXPECT_TRUE(test, device_reaches(dev, 0, PAGE_SIZE));
+	set_coherent(dev, false);
+	KUNIT_EXPECT_TRUE(test, device_snoops(dev));
 	importer = import(test, dmabuf, dev, DMA_FROM_DEVICE);
 	expect_kind(test, importer, SYNC_COHERENT);
 }

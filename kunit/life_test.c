@@ -121,9 +121,9 @@ static void one_life(struct users *u, struct udmabuf_create_item *item,
 	struct iosys_map map;
 	unsigned int i;
 
-	u->dmabuf = fanout_buffer_export(item, 1, PAGES - 1, NULL);
+	u->dmabuf = fanout_buffer_export(item, 1, PAGES - 1);
 	KUNIT_ASSERT_PTR_EQ(u->test, ERR_PTR(-EINVAL), u->dmabuf);
-	u->dmabuf = fanout_buffer_export(item, 1, PAGES, NULL);
+	u->dmabuf = fanout_buffer_export(item, 1, PAGES);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(u->test, u->dmabuf);
 	for (i = 0; i < nr; i++) {
 		attachment[i] = dma_buf_attach(u->dmabuf, fakes[i]->dev);

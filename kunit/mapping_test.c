@@ -431,7 +431,7 @@ static void failed_map_leaves_nothing_behind(struct kunit *test)
 			importer_map(cam, DMA_FROM_DEVICE));
 	KUNIT_EXPECT_EQ(test, 0, cam->fake->nr_mappings);
 	KUNIT_EXPECT_EQ(test, 0, cam->fake->nr_copies);
-	KUNIT_EXPECT_EQ(test, 0, buffer->shadow.nr_pages);
+	KUNIT_EXPECT_EQ(test, 0, shadow_pages(&buffer->shadow));
 	cpu_begin(u, CPU_READ);
 	FAKE_EXPECT_SYNCS(test, "for_cpu gpu BIDIRECTIONAL");
 	cpu_end(u, CPU_READ);
@@ -449,13 +449,13 @@ static void failed_map_leaves_others_alone(struct kunit *test)
 	u64 pages;
 
 	usb = add_device(u, "usb", FAKE_BOUNCED, DMA_TO_DEVICE);
-	pages = buffer->shadow.nr_pages;
+	pages = shadow_pages(&buffer->shadow);
 	KUNIT_EXPECT_EQ(test, PAGES, pages);
 	cam = importer_create(u, fake_device_create(test, "cam", FAKE_BOUNCED));
 	cam->fake->fail_maps = 1;
 	/* It would have been a writer, so there was a twin. */
 	KUNIT_EXPECT_EQ(test, -EIO, importer_map(cam, DMA_FROM_DEVICE));
-	KUNIT_EXPECT_EQ(test, pages, buffer->shadow.nr_pages);
+	KUNIT_EXPECT_EQ(test, pages, shadow_pages(&buffer->shadow));
 	cpu_begin(u, CPU_WRITE);
 	cpu_store(u, 0, 1);
 	cpu_end(u, CPU_WRITE);

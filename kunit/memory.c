@@ -25,6 +25,7 @@
 
 #include "../driver/bindings/bindings.h"
 #include "../driver/buffer.h"
+#include "../driver/debugfs.h"
 #include "compat.h"
 #include "files.h"
 #include "memory.h"
@@ -412,14 +413,14 @@ struct dma_buf *memory_buffer(struct kunit *test,
 			      const struct udmabuf_create_item *items,
 			      u32 nr_items)
 {
-	/* No folder: the buffer's debugfs file is at the top. */
-	struct dma_buf *dmabuf = fanout_buffer_export(items, nr_items, U32_MAX,
-						      NULL);
+	struct dma_buf *dmabuf = fanout_buffer_export(items, nr_items, U32_MAX);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dmabuf);
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, put_file,
 						  dmabuf->file));
+	/* No folder: its debugfs file is at the top. */
+	fanout_debugfs_add(dmabuf, NULL);
 	return dmabuf;
 }
 

@@ -712,7 +712,7 @@ static void a_conflict_is_settled_and_counted(struct kunit *test)
 		kunit_skip(test, "there is one memory, and no conflict");
 	for (i = 0; i < 4; i++) {
 		before = conflicts_of(u);
-		KUNIT_EXPECT_EQ(test, i > 0, buffer->conflict_told);
+		KUNIT_EXPECT_EQ(test, i > 0, buffer->fanout.conflict_told);
 		/* All bytes but one differ from what was there, and the other. */
 		importer_store(d.dev, 8, 0x1111111111111100 * (i + 1));
 		cpu_store(u, 8, 0x0101010101010100 * (i + 9));
@@ -728,7 +728,7 @@ static void a_conflict_is_settled_and_counted(struct kunit *test)
 		expect_everywhere(u, &d, 8, value);
 		expect_everywhere(u, &d, 16, i + 1);
 		KUNIT_EXPECT_EQ(test, before + 7, conflicts_of(u));
-		KUNIT_EXPECT_TRUE(test, buffer->conflict_told);
+		KUNIT_EXPECT_TRUE(test, buffer->fanout.conflict_told);
 		/* It is over. */
 		cpu_begin(u, CPU_RW);
 		cpu_end(u, CPU_RW);
@@ -752,7 +752,7 @@ static void equal_stores_are_no_conflict(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 6, cpu_load(u, 16));
 	cpu_end(u, CPU_RW);
 	KUNIT_EXPECT_EQ(test, 0, conflicts_of(u));
-	KUNIT_EXPECT_FALSE(test, buffer->conflict_told);
+	KUNIT_EXPECT_FALSE(test, buffer->fanout.conflict_told);
 }
 
 static struct kunit_case programs_cases[] = {

@@ -150,24 +150,24 @@ static void note_step(struct race *race, const void *mapping, enum sync_op op)
 }
 
 /* Every step, under the reservation lock, in the thread that takes it. */
-static void see_step(void *data, const struct fanout_buffer *buffer,
+static void see_step(void *data, const struct dma_buf *dmabuf,
 		     const struct fanout_mapping *mapping,
 		     enum sync_event event, enum sync_op op)
 {
 	struct race *race = data;
 
-	if (buffer->dmabuf == race->dmabuf)
+	if (dmabuf == race->dmabuf)
 		note_step(race, mapping, op);
 }
 
-static void see_merge(void *data, const struct fanout_buffer *buffer,
+static void see_merge(void *data, const struct dma_buf *dmabuf,
 		      enum sync_event event, enum sync_op op, u64 bytes,
 		      u64 conflicts)
 {
 	struct race *race = data;
 
-	if (buffer->dmabuf == race->dmabuf)
-		note_step(race, buffer, op);
+	if (dmabuf == race->dmabuf)
+		note_step(race, dmabuf, op);
 }
 
 static void forget_steps(void *race)
@@ -188,7 +188,7 @@ static bool snoops_by_name(struct device *dev)
 	return !strstr(dev_name(dev), "noncoherent");
 }
 
-static bool reaches_by_name(struct device *dev, phys_addr_t phys, size_t size)
+static bool reaches_by_name(struct device *dev, phys_addr_t phys, u64 size)
 {
 	return !strstr(dev_name(dev), "bounced") ||
 	       !fake_page_is_of_memfd(pfn_to_page(PHYS_PFN(phys)));
@@ -216,7 +216,7 @@ static int init(struct kunit *test)
 	race->test = test;
 	race->policy = fanout_sync_policy;
 	race->dmabuf = memory_buffer(test, &item, 1);
-	race->max_pages = shadow_max_pages;
+	race->max_pages = copy_limit_pages;
 	kunit_activate_static_stub(test, bindings_dev_is_dma_coherent,
 				   snoops_by_name);
 	kunit_activate_static_stub(test, device_reaches, reaches_by_name);
@@ -237,7 +237,7 @@ static void leave(struct kunit *test)
 	if (!race)
 		return;
 	fanout_sync_policy = race->policy;
-	shadow_max_pages = race->max_pages;
+	copy_limit_pages = race->max_pages;
 }
 
 /* Threads. */
@@ -564,7 +564,7 @@ static void check_nobody(struct race *race)
 	KUNIT_EXPECT_TRUE(race->test, list_empty(&buffer->mappings));
 	KUNIT_EXPECT_EQ(race->test, 0, buffer->fanout.nr_peers);
 	KUNIT_EXPECT_TRUE(race->test, list_empty(&buffer->shadow.copies));
-	KUNIT_EXPECT_EQ(race->test, 0, buffer->shadow.nr_pages);
+	KUNIT_EXPECT_EQ(race->test, 0, shadow_pages(&buffer->shadow));
 }
 
 /* The races. */
@@ -627,7 +627,7 @@ static void anybody_may_put_last(struct kunit *test)
 	unsigned int round, i;
 
 	for (round = 0; round < 60; round++) {
-		race->dmabuf = fanout_buffer_export(&item, 1, PAGES, NULL);
+		race->dmabuf = fanout_buffer_export(&item, 1, PAGES);
 		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, race->dmabuf);
 		add_racer(race, use_device_and_put, 1)->dev = dev;
 		add_racer(race, use_cpu_and_put, 1);
@@ -1015,7 +1015,7 @@ static void faults_and_unmaps_race(struct kunit *test)
 
 static void change_limit(struct racer *racer)
 {
-	WRITE_ONCE(shadow_max_pages, dice(racer, 3) * 2 * PAGES);
+	WRITE_ONCE(copy_limit_pages, dice(racer, 3) * 2 * PAGES);
 }
 
 static struct vfsmount *debugfs;
@@ -1076,7 +1076,7 @@ static void everything_changes_meanwhile(struct kunit *test)
 
 	check_rules(race);
 	check_nobody(race);
-	WRITE_ONCE(shadow_max_pages, race->max_pages);
+	WRITE_ONCE(copy_limit_pages, race->max_pages);
 	WRITE_ONCE(fanout_sync_policy, SYNC_POLICY_MINIMAL);
 	import(race, "bounced-3", DMA_FROM_DEVICE);
 	import(race, "noncoherent-2", DMA_FROM_DEVICE);

@@ -33,37 +33,37 @@ struct seen_event {
 };
 
 struct seen {
-	const struct fanout_buffer *buffer;
+	const struct dma_buf *dmabuf;
 	struct seen_event event[MAX_SEEN];
 	unsigned int nr;
 };
 
-static void see(struct seen *seen, const struct fanout_buffer *buffer,
+static void see(struct seen *seen, const struct dma_buf *dmabuf,
 		struct seen_event event)
 {
-	if (buffer != seen->buffer)
+	if (dmabuf != seen->dmabuf)
 		return;
 	if (seen->nr < MAX_SEEN)
 		seen->event[seen->nr] = event;
 	seen->nr++;
 }
 
-static void see_step(void *data, const struct fanout_buffer *buffer,
+static void see_step(void *data, const struct dma_buf *dmabuf,
 		     const struct fanout_mapping *mapping,
 		     enum sync_event event, enum sync_op op)
 {
-	see(data, buffer, (struct seen_event) {
+	see(data, dmabuf, (struct seen_event) {
 		.event = event,
 		.op = op,
 		.device = dev_name(mapping->dev),
 	});
 }
 
-static void see_merge(void *data, const struct fanout_buffer *buffer,
+static void see_merge(void *data, const struct dma_buf *dmabuf,
 		      enum sync_event event, enum sync_op op, u64 bytes,
 		      u64 conflicts)
 {
-	see(data, buffer, (struct seen_event) {
+	see(data, dmabuf, (struct seen_event) {
 		.event = event,
 		.op = op,
 		.bytes = bytes,
@@ -87,7 +87,7 @@ static struct seen *start_seeing(struct users *u)
 		kunit_skip(test, "needs CONFIG_TRACEPOINTS");
 	seen = kunit_kzalloc(test, sizeof(*seen), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, seen);
-	seen->buffer = u->dmabuf->priv;
+	seen->dmabuf = u->dmabuf;
 	KUNIT_ASSERT_EQ(test, 0, register_trace_sync_step(see_step, seen));
 	KUNIT_ASSERT_EQ(test, 0, register_trace_merge(see_merge, seen));
 	KUNIT_ASSERT_EQ(test, 0,

@@ -49,7 +49,7 @@ struct use {
  * @shadow: its copies
  * @use: who uses them
  * @nr: how many @use there are
- * @max: what shadow_max_pages was
+ * @max: what copy_limit_pages was
  */
 struct stage {
 	struct memory *mem;
@@ -62,7 +62,7 @@ struct stage {
 
 static void drop(struct stage *s, struct use *use)
 {
-	shadow_drop(&s->shadow, &use->uses);
+	shadow_drop(&use->uses);
 	if (use->sgt.sgl)
 		sg_free_table(&use->sgt);
 	use->sgt = (struct sg_table) { };
@@ -76,7 +76,7 @@ static void leave(void *context)
 	for (i = 0; i < s->nr; i++)
 		drop(s, &s->use[i]);
 	extents_unpin(&s->extents, false);
-	shadow_max_pages = s->max;
+	copy_limit_pages = s->max;
 }
 
 static struct stage *stage_of(struct kunit *test, struct memory *mem)
@@ -87,7 +87,7 @@ static struct stage *stage_of(struct kunit *test, struct memory *mem)
 	KUNIT_ASSERT_NOT_NULL(test, s);
 	memory_fill(test, mem);
 	s->mem = mem;
-	s->max = shadow_max_pages;
+	s->max = copy_limit_pages;
 	KUNIT_ASSERT_EQ(test, 0, extents_pin(&s->extents, &item, 1, U64_MAX));
 	shadow_init(&s->shadow, &s->extents);
 	return s;
@@ -118,7 +118,7 @@ static void end_stage(struct kunit *test, struct stage *s,
 /* Nothing is used, and so there is nothing. */
 static void expect_nothing(struct kunit *test, struct stage *s)
 {
-	KUNIT_EXPECT_EQ(test, 0, s->shadow.nr_pages);
+	KUNIT_EXPECT_EQ(test, 0, shadow_pages(&s->shadow));
 	KUNIT_EXPECT_TRUE(test, list_empty(&s->shadow.copies));
 }
 
@@ -232,7 +232,7 @@ static void check_invariants(struct kunit *test, struct stage *s)
 		KUNIT_EXPECT_EQ(test, !!writers, !!copy->twin);
 		nr_pages += copy->nr_pages * (copy->twin ? 2 : 1);
 	}
-	KUNIT_EXPECT_EQ(test, nr_pages, s->shadow.nr_pages);
+	KUNIT_EXPECT_EQ(test, nr_pages, shadow_pages(&s->shadow));
 }
 
 /* A device's copies follow one another and cover what it asked for. */
@@ -284,23 +284,23 @@ static void devices_that_reach_a_copy_share_it(struct kunit *test)
 
 	use[0] = use_all(test, s, one, DMA_BIDIRECTIONAL);
 	use[1] = use_all(test, s, two, DMA_BIDIRECTIONAL);
-	KUNIT_EXPECT_EQ(test, 2 * PAGES, s->shadow.nr_pages);
+	KUNIT_EXPECT_EQ(test, 2 * PAGES, shadow_pages(&s->shadow));
 	KUNIT_EXPECT_PTR_EQ(test, first_copy(use[0]), first_copy(use[1]));
 	shadow_push(&s->shadow);
 	store(one, use[0], 3, 33);
 	KUNIT_EXPECT_EQ(test, 33, load(two, use[1], 3));
 
 	use[2] = use_all(test, s, not, DMA_BIDIRECTIONAL);
-	KUNIT_EXPECT_EQ(test, 4 * PAGES, s->shadow.nr_pages);
+	KUNIT_EXPECT_EQ(test, 4 * PAGES, shadow_pages(&s->shadow));
 	use[3] = use_all(test, s, nor, DMA_TO_DEVICE);
-	KUNIT_EXPECT_EQ(test, 4 * PAGES, s->shadow.nr_pages);
+	KUNIT_EXPECT_EQ(test, 4 * PAGES, shadow_pages(&s->shadow));
 	KUNIT_EXPECT_PTR_EQ(test, first_copy(use[2]), first_copy(use[3]));
 	KUNIT_EXPECT_PTR_NE(test, first_copy(use[0]), first_copy(use[2]));
 	check_invariants(test, s);
 
 	drop(s, use[0]);
 	drop(s, use[2]);
-	KUNIT_EXPECT_EQ(test, 3 * PAGES, s->shadow.nr_pages);
+	KUNIT_EXPECT_EQ(test, 3 * PAGES, shadow_pages(&s->shadow));
 	check_invariants(test, s);
 	KUNIT_EXPECT_EQ(test, 33, load(two, use[1], 3));
 	drop(s, use[1]);
@@ -317,11 +317,11 @@ static void what_is_out_of_reach_is_not_shared(struct kunit *test)
 	struct use *use[2];
 
 	use[0] = use_all(test, s, one, DMA_BIDIRECTIONAL);
-	closed_from = shadow_page(first_copy(use[0]));
+	closed_from = copy_first_page(first_copy(use[0]));
 	nr_closed = PAGES;
 	two->unreached = is_closed;
 	use[1] = use_all(test, s, two, DMA_BIDIRECTIONAL);
-	KUNIT_EXPECT_EQ(test, 4 * PAGES, s->shadow.nr_pages);
+	KUNIT_EXPECT_EQ(test, 4 * PAGES, shadow_pages(&s->shadow));
 	KUNIT_EXPECT_PTR_NE(test, first_copy(use[0]), first_copy(use[1]));
 	check_invariants(test, s);
 
@@ -370,7 +370,7 @@ static void a_devices_own_memory_is_not_shared(struct kunit *test)
 		KUNIT_EXPECT_PTR_EQ(test, first_copy(use[0]),
 				    first_copy(use[2]));
 		check_invariants(test, s);
-		KUNIT_EXPECT_EQ(test, 4 * PAGES, s->shadow.nr_pages);
+		KUNIT_EXPECT_EQ(test, 4 * PAGES, shadow_pages(&s->shadow));
 
 		shadow_push(&s->shadow);
 		store(one, use[0], 2, 22);
@@ -420,7 +420,7 @@ static void parts_that_are_alike_are_shared(struct kunit *test)
 				   parts[i].nr_pages);
 		check_cover(test, part[i], parts[i].pgoff, parts[i].nr_pages);
 		check_invariants(test, s);
-		KUNIT_EXPECT_EQ_MSG(test, parts[i].charged, s->shadow.nr_pages,
+		KUNIT_EXPECT_EQ_MSG(test, parts[i].charged, shadow_pages(&s->shadow),
 				    "part %u", i);
 	}
 	shadow_push(&s->shadow);
@@ -489,7 +489,7 @@ static void pieces_are_as_large_as_there_is_memory(struct kunit *test)
 					    "%u left, order %u", left, order);
 			left -= one->copy->nr_pages;
 		}
-		KUNIT_EXPECT_EQ(test, nr_pages, s->shadow.nr_pages);
+		KUNIT_EXPECT_EQ(test, nr_pages, shadow_pages(&s->shadow));
 		nr_pieces = list_count_nodes(&pieces->uses);
 		KUNIT_EXPECT_EQ(test, nr_pieces + 9 - order, nr_asked);
 		check_invariants(test, s);
@@ -518,7 +518,7 @@ static void pages_cover_the_buffer(struct kunit *test)
 	check_cover(test, one, 0, 1300);
 	check_cover(test, other, 0, 1300);
 	check_invariants(test, s);
-	KUNIT_EXPECT_EQ(test, 2 * 1300, s->shadow.nr_pages);
+	KUNIT_EXPECT_EQ(test, 2 * 1300, shadow_pages(&s->shadow));
 	shadow_push(&s->shadow);
 	for (page = 0; page < 1300; page++) {
 		KUNIT_ASSERT_EQ(test, memory_stamp(s->mem, page),
@@ -589,18 +589,18 @@ static void what_came_before_an_error_is_the_callers(struct kunit *test)
 	/* Of 4 and 2 pages. */
 	shared = use_part(test, s, other, DMA_BIDIRECTIONAL, 0, 6);
 	failed = new_use(test, s);
-	shadow_max_pages = 0;
+	copy_limit_pages = 0;
 	KUNIT_EXPECT_EQ(test, -ENOMEM,
 			shadow_use(&s->shadow, fake->dev, DMA_BIDIRECTIONAL, 0,
 				   PAGES, &failed->uses));
 	KUNIT_EXPECT_EQ(test, 2, list_count_nodes(&failed->uses));
-	KUNIT_EXPECT_EQ(test, 2 * 6, s->shadow.nr_pages);
+	KUNIT_EXPECT_EQ(test, 2 * 6, shadow_pages(&s->shadow));
 	check_invariants(test, s);
 	drop(s, failed);
 	KUNIT_EXPECT_EQ(test, 0, fake->nr_copies);
-	KUNIT_EXPECT_EQ(test, 2 * 6, s->shadow.nr_pages);
+	KUNIT_EXPECT_EQ(test, 2 * 6, shadow_pages(&s->shadow));
 	check_invariants(test, s);
-	shadow_max_pages = s->max;
+	copy_limit_pages = s->max;
 	drop(s, shared);
 	expect_nothing(test, s);
 }
@@ -616,18 +616,18 @@ static void only_writers_bring_a_twin(struct kunit *test)
 	struct use *reader, *first, *second;
 
 	reader = use_all(test, s, one, DMA_TO_DEVICE);
-	KUNIT_EXPECT_EQ(test, PAGES, s->shadow.nr_pages);
+	KUNIT_EXPECT_EQ(test, PAGES, shadow_pages(&s->shadow));
 	check_invariants(test, s);
 	first = use_all(test, s, two, DMA_BIDIRECTIONAL);
-	KUNIT_EXPECT_EQ(test, 2 * PAGES, s->shadow.nr_pages);
+	KUNIT_EXPECT_EQ(test, 2 * PAGES, shadow_pages(&s->shadow));
 	second = use_all(test, s, one, DMA_BIDIRECTIONAL);
-	KUNIT_EXPECT_EQ(test, 2 * PAGES, s->shadow.nr_pages);
+	KUNIT_EXPECT_EQ(test, 2 * PAGES, shadow_pages(&s->shadow));
 	check_invariants(test, s);
 	drop(s, first);
-	KUNIT_EXPECT_EQ(test, 2 * PAGES, s->shadow.nr_pages);
+	KUNIT_EXPECT_EQ(test, 2 * PAGES, shadow_pages(&s->shadow));
 	check_invariants(test, s);
 	drop(s, second);
-	KUNIT_EXPECT_EQ(test, PAGES, s->shadow.nr_pages);
+	KUNIT_EXPECT_EQ(test, PAGES, shadow_pages(&s->shadow));
 	check_invariants(test, s);
 	drop(s, reader);
 	expect_nothing(test, s);
@@ -1046,7 +1046,7 @@ static void check_leak(struct kunit *test, enum fake_kind kind,
 	memory = copy->vaddr;
 	KUNIT_ASSERT_PTR_EQ(test, copy, first_copy(shares));
 	shim_mark(one->shim);
-	shadow_leak(&s->shadow, &left->uses);
+	shadow_leak(&left->uses);
 	KUNIT_EXPECT_TRUE(test, list_empty(&left->uses));
 	KUNIT_EXPECT_EQ(test, 1, one->nr_copies);
 	one->may_leak = true;
@@ -1070,8 +1070,6 @@ static void check_leak(struct kunit *test, enum fake_kind kind,
 	KUNIT_EXPECT_EQ(test, 1, *(u64 *)memory);
 	KUNIT_EXPECT_EQ(test, 1, page_count(virt_to_page(memory)));
 	drop(s, later);
-	/* What is lost stays charged, the twin does not. */
-	KUNIT_EXPECT_EQ(test, PAGES, s->shadow.nr_pages);
 	KUNIT_EXPECT_TRUE(test, list_empty(&s->shadow.copies));
 	__free_pages(virt_to_page(memory), ilog2(PAGES));
 	end_stage(test, s, one, two);
@@ -1099,7 +1097,7 @@ static void nothing_is_asked_of_who_is_gone(struct kunit *test)
 	memory = first_copy(left)->vaddr;
 	one->may_leak = true;
 	memcpy(calls, one->shim->calls, sizeof(calls));
-	shadow_leak(&s->shadow, &left->uses);
+	shadow_leak(&left->uses);
 	shadow_fetch(&s->shadow);
 	shadow_push(&s->shadow);
 	KUNIT_EXPECT_MEMEQ(test, calls, one->shim->calls, sizeof(calls));
@@ -1137,7 +1135,7 @@ static int try_use(struct stage *s, struct use *use, struct fake_device *fake,
 	int ret = shadow_use(&s->shadow, fake->dev, dir, 0, PAGES, &use->uses);
 
 	if (ret)
-		shadow_drop(&s->shadow, &use->uses);
+		shadow_drop(&use->uses);
 	return ret;
 }
 
@@ -1149,7 +1147,7 @@ static unsigned long pages_of_others(struct kunit *test, struct stage *s,
 	unsigned long base = 0;
 
 	for (;; base++) {
-		shadow_max_pages = base + PAGES;
+		copy_limit_pages = base + PAGES;
 		if (!try_use(s, use, fake, DMA_TO_DEVICE))
 			break;
 		KUNIT_ASSERT_LT(test, base, 1000);
@@ -1176,16 +1174,16 @@ static void all_copies_and_twins_have_a_bound(struct kunit *test)
 		kunit_skip(test, "needs CONFIG_TRACEPOINTS, to hear messages");
 	base = pages_of_others(test, s, one);
 	/* A copy and its twin. */
-	shadow_max_pages = base + 2 * PAGES - 1;
+	copy_limit_pages = base + 2 * PAGES - 1;
 	count_messages(test);
 	KUNIT_EXPECT_EQ(test, -ENOMEM,
 			try_use(s, first, one, DMA_BIDIRECTIONAL));
 	KUNIT_EXPECT_EQ(test, 1, nr_messages);
 	expect_nothing(test, s);
 	KUNIT_EXPECT_EQ(test, 0, one->nr_copies);
-	shadow_max_pages++;
+	copy_limit_pages++;
 	KUNIT_EXPECT_EQ(test, 0, try_use(s, first, one, DMA_BIDIRECTIONAL));
-	KUNIT_EXPECT_EQ(test, 2 * PAGES, s->shadow.nr_pages);
+	KUNIT_EXPECT_EQ(test, 2 * PAGES, shadow_pages(&s->shadow));
 
 	/* A second one of this buffer, and one of another. */
 	KUNIT_EXPECT_EQ(test, -ENOMEM, try_use(s, second, two, DMA_TO_DEVICE));
@@ -1193,13 +1191,13 @@ static void all_copies_and_twins_have_a_bound(struct kunit *test)
 			try_use(other, third, one, DMA_TO_DEVICE));
 	KUNIT_EXPECT_EQ(test, 3, nr_messages);
 	check_invariants(test, s);
-	KUNIT_EXPECT_EQ(test, 2 * PAGES, s->shadow.nr_pages);
+	KUNIT_EXPECT_EQ(test, 2 * PAGES, shadow_pages(&s->shadow));
 	expect_nothing(test, other);
 	/* To share one costs nothing. */
 	KUNIT_EXPECT_EQ(test, 0, try_use(s, second, one, DMA_BIDIRECTIONAL));
 	drop(s, second);
 
-	shadow_max_pages += PAGES;
+	copy_limit_pages += PAGES;
 	KUNIT_EXPECT_EQ(test, 0,
 			try_use(other, third, one, DMA_TO_DEVICE));
 	KUNIT_EXPECT_EQ(test, -ENOMEM, try_use(s, second, two, DMA_TO_DEVICE));
@@ -1208,21 +1206,21 @@ static void all_copies_and_twins_have_a_bound(struct kunit *test)
 			try_use(other, new_use(test, other), one,
 				DMA_BIDIRECTIONAL));
 	check_invariants(test, other);
-	KUNIT_EXPECT_EQ(test, PAGES, other->shadow.nr_pages);
+	KUNIT_EXPECT_EQ(test, PAGES, shadow_pages(&other->shadow));
 	drop(s, first);
 	KUNIT_EXPECT_EQ(test, 0, try_use(s, second, two, DMA_TO_DEVICE));
 
 	/* Lowered under what is there, it stops what is new. */
-	shadow_max_pages = 0;
+	copy_limit_pages = 0;
 	drop(other, third);
 	KUNIT_EXPECT_EQ(test, -ENOMEM,
 			try_use(other, third, one, DMA_TO_DEVICE));
 	check_invariants(test, s);
 	drop(s, second);
-	shadow_max_pages = base;
+	copy_limit_pages = base;
 	KUNIT_EXPECT_EQ(test, -ENOMEM,
 			try_use(other, third, one, DMA_TO_DEVICE));
-	shadow_max_pages = base + PAGES;
+	copy_limit_pages = base + PAGES;
 	KUNIT_EXPECT_EQ(test, 0,
 			try_use(other, third, one, DMA_TO_DEVICE));
 }
@@ -1411,7 +1409,7 @@ static void copies_are_charged_to_who_maps(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -ENOMEM, PTR_ERR_OR_ZERO(sgt));
 	KUNIT_EXPECT_EQ(test, ooms, nr_ooms(memcg));
 	buffer = dmabuf[1]->priv;
-	KUNIT_EXPECT_EQ(test, 0, buffer->shadow.nr_pages);
+	KUNIT_EXPECT_EQ(test, 0, shadow_pages(&buffer->shadow));
 	KUNIT_EXPECT_EQ(test, 0, fake->nr_copies);
 	if (!IS_ERR(sgt))
 		unmap(attachment, sgt, DMA_TO_DEVICE);
@@ -1447,7 +1445,7 @@ static void twins_are_charged_to_who_maps(struct kunit *test)
 	set_active_memcg(before);
 	KUNIT_EXPECT_EQ(test, -ENOMEM, PTR_ERR_OR_ZERO(sgt));
 	KUNIT_EXPECT_EQ(test, ooms, nr_ooms(memcg));
-	KUNIT_EXPECT_EQ(test, 0, buffer->shadow.nr_pages);
+	KUNIT_EXPECT_EQ(test, 0, shadow_pages(&buffer->shadow));
 	KUNIT_EXPECT_EQ(test, 0, fake->nr_copies);
 	if (!IS_ERR(sgt))
 		unmap(attachment, sgt, DMA_BIDIRECTIONAL);
