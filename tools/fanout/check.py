@@ -116,9 +116,10 @@ def bindings(kernel: KernelTree, log: Path, check: bool = True) -> bool:
     if make_um(kernel, "bindings", log, "prepare"):
         return False
     return run("bindings", [
-        sys.executable, REPO / "tools/bindgen.py", f"--ktree={kernel.farm}",
+        sys.executable, "-m", "bindgen", f"--ktree={kernel.farm}",
         f"--build={build_folder(kernel, 'um')}", "--arch=um",
-        *(["--check"] if check else [])], log) == 0 and not not_said(
+        *(["--check"] if check else [])],
+        log, cwd=REPO / "tools") == 0 and not not_said(
             log, {REPO / "driver/bindings/bindings.list": "^bindings: [1-9]"})
 
 
