@@ -51,7 +51,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     suites.add_argument("--filter", default="", metavar="GLOB",
                         help="suites or tests to run, as kunit.py takes it")
     add("coverage", "what the suites reach of the driver, counted by gcov")
-    add("check", "checkpatch, kernel-doc, sparse, bindings, types")
+    add("check", "checkpatch, kernel-doc, sparse, bindings, types, and the "
+        "order of the driver's files")
     add("bindings", "generate the bindings from the kernel tree")
     add("bindings-check", "fail if the bindings are not what the tree gives")
     mistakes = add("mutants", "put small mistakes into the driver: each must "

@@ -18,6 +18,7 @@ from fanout.host import (BUILD, JOBS, LOGS, REPO, NothingToDo, Totals, run, say,
 from fanout.kunit import build_folder, command, configure
 from fanout.logscan import not_said
 from fanout.module import RUN_SPARSE, WARNING, quiet
+from fanout.rooms import misplaced
 from fanout.tree import JOINT, KernelTree
 
 # What checkpatch.pl is not asked about: files, message types, and why.
@@ -57,6 +58,14 @@ def unexcused(lines: Iterable[str]) -> list[str]:
     return [line for match, line in found
             if not any(fnmatch(match[1], files) and match[2] in types
                        for files, types, _ in EXCUSED)]
+
+
+def rooms(log: Path) -> bool:
+    """No file of the driver includes from a room above it."""
+    wrong = misplaced(REPO / "driver")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("".join(f"{line}\n" for line in wrong))
+    return not wrong
 
 
 def checkpatch(kernel: KernelTree, log: Path) -> bool:
@@ -116,9 +125,10 @@ def bindings(kernel: KernelTree, log: Path, check: bool = True) -> bool:
     if make_um(kernel, "bindings", log, "prepare"):
         return False
     return run("bindings", [
-        sys.executable, REPO / "tools/bindgen.py", f"--ktree={kernel.farm}",
+        sys.executable, "-m", "bindgen", f"--ktree={kernel.farm}",
         f"--build={build_folder(kernel, 'um')}", "--arch=um",
-        *(["--check"] if check else [])], log) == 0 and not not_said(
+        *(["--check"] if check else [])],
+        log, cwd=REPO / "tools") == 0 and not not_said(
             log, {REPO / "driver/bindings/bindings.list": "^bindings: [1-9]"})
 
 
@@ -186,7 +196,7 @@ def check_types() -> Totals:
 
 def check_all(kernel: KernelTree) -> Totals:
     """make check."""
-    totals = Totals()
+    totals = attempt("rooms", LOGS / "rooms.log", rooms)
     for what, check in (("checkpatch", checkpatch), ("kernel-doc", kernel_doc),
                         ("sparse", sparse), ("alltests", all_tests)):
         totals += attempt(what, kernel.logs / f"{what}.log",

@@ -216,10 +216,11 @@ def collect(tree: KernelTree, build: Path) -> dict[Path, Counts]:
     console = console_log(tree, build)
     data = read_gcda(console.read_text(errors="replace").splitlines())
     # Not those of bindings/, which is generated.
-    for notes in (build / JOINT / "driver").glob("*.gcno"):
-        if f"{notes.stem}.gcda" not in data:
-            raise Failure(f"no counts of {notes.stem}.c in {shown(console)}")
-        (work / f"{notes.stem}.gcda").write_bytes(data[f"{notes.stem}.gcda"])
+    for source in (REPO / "driver").glob("*.c"):
+        notes = build / JOINT / f"driver/{source.stem}.gcno"
+        if f"{source.stem}.gcda" not in data or not notes.is_file():
+            raise Failure(f"no counts of {shown(source)} in {shown(console)}")
+        (work / f"{source.stem}.gcda").write_bytes(data[f"{source.stem}.gcda"])
         shutil.copy(notes, work)
     log = tree.logs / f"gcov-{build.name}.log"
     # gcov goes on where counts and objects don't belong together.

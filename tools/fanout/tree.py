@@ -29,10 +29,12 @@ NEWEST = "newest"
 KERNELS = (DEFAULT, NEWEST)
 JOINT = "drivers/dma-buf/udmabuf-fanout"
 
-# Where a kernel is an ordinary program, libc would call gcov's constructors
-# before printk() works: kunit/coverage.c does without them.
+# For make coverage, nothing without CONFIG_GCOV_KERNEL: of all that is joined the
+# driver is counted. Where a kernel is an ordinary program, libc would call gcov's
+# constructors before printk() works: kunit/coverage.c does without them.
 _JOINT_MAKEFILE = b"""\
 obj-y += driver/ kunit/ importer/
+$(obj)/driver: export GCOV_PROFILE := y
 subdir-ccflags-$(if $(CONFIG_GCOV_KERNEL),$(CONFIG_UML)) += \\
 	-fprofile-info-section=fanout_gcov
 """

@@ -11,15 +11,18 @@ import contextlib
 import io
 import os
 import subprocess
-import sys
 import tempfile
 import unittest
 from pathlib import Path
 from unittest import mock
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-import bindgen  # noqa: E402  # pylint: disable=wrong-import-position
+from bindgen import Failure
+from bindgen.__main__ import main
+from bindgen.c_text import wrapped
+from bindgen.cost import TEST_SYMBOL, cost
+from bindgen.kbuild import Flags, parse_cmd, read_flags
+from bindgen.listing import LIST, Entry, parse_list
+from bindgen.prototypes import read_prototypes
 
 HEADER = """\
 #pragma once
@@ -37,7 +40,7 @@ static inline void dma_sync(struct device *dev, dma_addr_t addr)
 }
 """
 
-LIST = "linux/dma.h\n\tdma_map_sgtable\ta peer appears\n\tdma_sync\ta step of the plan\n"
+LISTED = "linux/dma.h\n\tdma_map_sgtable\ta peer appears\n\tdma_sync\ta step of the plan\n"
 
 SUPPORT = {
     "Kbuild": "",
@@ -63,7 +66,7 @@ class Tree:
         for name, text in SUPPORT.items():
             self.write(self.ktree / name, text)
         self.header(HEADER)
-        self.write(self.out / bindgen.LIST, LIST)
+        self.write(self.out / LIST, LISTED)
 
     @staticmethod
     def write(path: Path, text: str) -> None:
@@ -79,7 +82,7 @@ class Tree:
         """Run the generator; return its status and all it says."""
         said = io.StringIO()
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            status = bindgen.main(["--ktree", str(self.ktree), "--out", str(self.out), *args])
+            status = main(["--ktree", str(self.ktree), "--out", str(self.out), *args])
         return status, said.getvalue()
 
     def compile(self) -> subprocess.CompletedProcess[str]:
@@ -94,8 +97,8 @@ class Lists(unittest.TestCase):
     """The list of functions."""
 
     def test_reads_header_function_and_reason(self) -> None:
-        entries = bindgen.parse_list("# why\n\nlinux/mm.h\n\tunpin_folio\t\tpins go back\n")
-        self.assertEqual(entries, [bindgen.Entry("unpin_folio", "linux/mm.h", "pins go back")])
+        entries = parse_list("# why\n\nlinux/mm.h\n\tunpin_folio\t\tpins go back\n")
+        self.assertEqual(entries, [Entry("unpin_folio", "linux/mm.h", "pins go back")])
 
     def test_names_the_line_of_a_mistake(self) -> None:
         for text, said in (("\tf\twhy\n", "list:1: a function before"),
@@ -103,15 +106,15 @@ class Lists(unittest.TestCase):
                            ("linux/mm.h\n\tf\ta\n\tf\tb\n", "list:3: f is listed twice"),
                            ("<linux/mm.h>\n", "list:1: not a header"),
                            ("# nothing\n", "list: no function")):
-            with self.subTest(text), self.assertRaisesRegex(bindgen.Failure, said):
-                bindgen.parse_list(text, "list")
+            with self.subTest(text), self.assertRaisesRegex(Failure, said):
+                parse_list(text, "list")
 
 
 class Commands(unittest.TestCase):
     """The compile command of a kernel build."""
 
     def setUp(self) -> None:
-        self.flags = bindgen.parse_cmd(SUPPORT["scripts/mod/.empty.o.cmd"])
+        self.flags = parse_cmd(SUPPORT["scripts/mod/.empty.o.cmd"])
 
     def test_clang_gets_only_what_changes_declarations(self) -> None:
         self.assertEqual(self.flags.for_clang(),
@@ -125,22 +128,22 @@ class Commands(unittest.TestCase):
     def test_disassembler_belongs_to_the_compiler(self) -> None:
         for compiler, objdump in ((["gcc"], "objdump"), (["ccache", "gcc-12"], "objdump"),
                                   (["aarch64-linux-gnu-gcc"], "aarch64-linux-gnu-objdump")):
-            self.assertEqual(bindgen.Flags(compiler, []).objdump(), objdump)
+            self.assertEqual(Flags(compiler, []).objdump(), objdump)
 
     def test_another_file_is_an_error(self) -> None:
-        with self.assertRaises(bindgen.Failure):
-            bindgen.parse_cmd("cmd_x := touch x\n")
+        with self.assertRaises(Failure):
+            parse_cmd("cmd_x := touch x\n")
 
 
 class Text(unittest.TestCase):
     """The C that is written."""
 
     def test_breaks_lines_behind_the_bracket(self) -> None:
-        text = bindgen.wrapped("\tcall(", ["a" * 30, "b" * 30, "ccccccc"], ");")
+        text = wrapped("\tcall(", ["a" * 30, "b" * 30, "ccccccc"], ");")
         self.assertEqual(text, "\tcall(" + "a" * 30 + ", " + "b" * 30 + ",\n\t     ccccccc);")
 
     def test_no_argument(self) -> None:
-        self.assertEqual(bindgen.wrapped("f(", [], ")"), "f()")
+        self.assertEqual(wrapped("f(", [], ")"), "f()")
 
 
 class Generator(unittest.TestCase):
@@ -222,7 +225,7 @@ class Generator(unittest.TestCase):
         self.assertIn("-static void put_figure(", said)
 
     def test_a_wrapper_that_costs_something_fails_the_check(self) -> None:
-        with mock.patch.object(bindgen, "cost", return_value="+ nop\n"):
+        with mock.patch("bindgen.__main__.cost", return_value="+ nop\n"):
             status, said = self.tree.run("--check")
         self.assertEqual(status, 1)
         self.assertIn("+ nop\n\nA wrapper costs something", said)
@@ -285,10 +288,10 @@ class Cost(unittest.TestCase):
     def cost(self) -> str:
         """Compare callers with the header as it is now."""
         build = self.tree.ktree
-        entries = bindgen.parse_list(LIST)
-        flags = bindgen.read_flags(build)
-        protos = bindgen.read_prototypes(entries, flags, build)
-        return bindgen.cost(entries, protos, self.tree.out, flags, build)
+        entries = parse_list(LISTED)
+        flags = read_flags(build)
+        protos = read_prototypes(entries, flags, build)
+        return cost(entries, protos, self.tree.out, flags, build)
 
     def test_nothing(self) -> None:
         self.assertEqual(self.cost(), "")
@@ -300,8 +303,8 @@ class Cost(unittest.TestCase):
 
     def test_a_comparison_that_sees_nothing_is_an_error(self) -> None:
         text = self.path.read_text()
-        self.path.write_text(text.replace(f"#ifdef {bindgen.TEST_SYMBOL}", "#if 0"))
-        with self.assertRaisesRegex(bindgen.Failure, "blind"):
+        self.path.write_text(text.replace(f"#ifdef {TEST_SYMBOL}", "#if 0"))
+        with self.assertRaisesRegex(Failure, "blind"):
             self.cost()
 
 

@@ -5,10 +5,13 @@ import json
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
-from fanout.coverage import (Counts, Decision, File, Reason, decisions, judge,
-                             read_gcda, read_gcov, table)
+from fanout import coverage
+from fanout.coverage import (Counts, Decision, File, Reason, collect,
+                             decisions, judge, read_gcda, read_gcov, table)
 from fanout.host import REPO, Failure, Totals
+from fanout.tree import JOINT, KernelTree
 
 
 class Decisions(unittest.TestCase):
@@ -79,6 +82,28 @@ class Reading(unittest.TestCase):
             read_gcda(self.LINES[:3])
         with self.assertRaisesRegex(Failure, "lines of a.gcda are missing"):
             read_gcda(self.LINES[1:])
+
+    def test_a_file_without_counts(self) -> None:
+        """Built without gcov, or never linked: no file may be left out."""
+        with tempfile.TemporaryDirectory() as name:
+            build, console = Path(name), Path(name) / "console.log"
+            driver = build / JOINT / "driver"
+            driver.mkdir(parents=True)
+            names = [path.stem for path in (REPO / "driver").glob("*.c")]
+            cases = [(names[:0], names), (names, names[1:]),
+                     (names[1:], names)]
+            for notes, counts in cases:
+                for stem in names:
+                    (driver / f"{stem}.gcno").unlink(missing_ok=True)
+                for stem in notes:
+                    (driver / f"{stem}.gcno").touch()
+                console.write_text("".join(f"gcda {stem}.gcda 1 0 00\n"
+                                           for stem in counts))
+                with mock.patch.object(coverage, "console_log",
+                                       return_value=console), \
+                        self.assertRaisesRegex(Failure,
+                                               "no counts of driver/"):
+                    collect(KernelTree(build, (6, 12, 0), "x"), build)
 
     def test_gcov(self) -> None:
         """Lines of the driver's files only, summed up over functions."""
