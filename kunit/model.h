@@ -271,9 +271,6 @@ void model_story(const struct model_config *config,
 		 const struct model_space *space,
 		 const struct model_result *result, model_emit emit,
 		 void *context);
-bool model_is_possible(const struct model_config *config);
-const struct model_arch *model_is_like(const struct model_arch *arch);
-const struct model_arch *model_covers(const struct model_arch *arch);
 void model_describe_mix(const struct model_config *config, char *text,
 			unsigned int size);
 
