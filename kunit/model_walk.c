@@ -5,6 +5,7 @@
  * explored, nor what for.
  */
 #include "model_walk.h"
+#include "model_world.h"
 
 static unsigned int nr_dirs(const struct model_walk *walk)
 {
@@ -79,12 +80,6 @@ static void make_config(const struct model_walk *walk,
 		config->device[i].kind = walk->type[i] / dirs_used;
 		config->device[i].dir = dirs[walk->type[i] % dirs_used];
 	}
-}
-
-static const struct model_kind *kind_of(const struct model_config *config,
-					unsigned int device)
-{
-	return &model_kinds[config->device[device].kind];
 }
 
 static bool all_snoop(const struct model_config *config)
