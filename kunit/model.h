@@ -1,11 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The model that judges the sync plan: pages, CPU cache lines, copies with
- * their twins, devices and an adversary, explored until no new state turns up.
+ * The model that judges the sync plan.
  *
- * Plain C without a library; the same file is part of the KUnit suite and of
- * the native program in tools/model. Memory comes from the caller. It must not
- * know how sync_plan.c decides, only what it decided.
+ * A buffer is one line of the CPU's cache with two bytes in it, or two lines of
+ * one byte where a device has two faces (H18). There is what memory holds, what
+ * the CPU's line holds, and for each copy its memory, its twin, and where its
+ * device does not snoop a line of its own. Every move of everybody is tried in
+ * every state: calls come balanced or not and in any order, devices write and
+ * the CPU stores at any moment, an event is carried out in micro-steps, and
+ * between any two of these all others go on: stores, device writes, deaths, and
+ * the adversary, who writes a dirty line back, drops it, or reads one in.
+ *
+ * A history has a few writes and any number of other moves, so there are
+ * finitely many states. A value is the number of its write.
+ *
+ * Plain C without a library; the same files are part of the KUnit suite and of
+ * the native program in tools/model. Memory comes from the caller. The model
+ * must not know how sync_plan.c decides, only what it decided.
+ *
+ * This is what its users see. model_contract.c says what is promised; the other
+ * files stand in the order of model_layers.h.
  */
 #ifndef UDMABUF_FANOUT_MODEL_H
 #define UDMABUF_FANOUT_MODEL_H
@@ -214,7 +228,7 @@ struct model_config {
 #define MODEL_WORDS	3
 #define MODEL_MOVES	64
 
-/* A state: see pack(). */
+/* A state, as model_states.c packs it. */
 struct model_node {
 	u64 word[MODEL_WORDS];
 	u32 parent;
@@ -271,9 +285,6 @@ void model_story(const struct model_config *config,
 		 const struct model_space *space,
 		 const struct model_result *result, model_emit emit,
 		 void *context);
-bool model_is_possible(const struct model_config *config);
-const struct model_arch *model_is_like(const struct model_arch *arch);
-const struct model_arch *model_covers(const struct model_arch *arch);
 void model_describe_mix(const struct model_config *config, char *text,
 			unsigned int size);
 

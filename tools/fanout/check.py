@@ -31,7 +31,7 @@ EXCUSED = (
      "errno is what user space sees, and touching memory is the point"),
     ("tools/rig/guest/[pr]*_*.c", ("USE_NEGATIVE_ERRNO",),
      "errno is what user space sees"),
-    ("kunit/model.[ch]", _NOT_IN_PROGRAMS, "built as a program, too"),
+    ("kunit/model.h", _NOT_IN_PROGRAMS, "built as a program, too"),
     ("driver/merge.h", _NOT_IN_PROGRAMS, "built as a program, too"),
     ("kunit/model_checks.c", ("REPEATED_WORD",),
      "a history is words, and may repeat one"),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The native run of the model in kunit/model.c against driver/sync_plan.c,
- * unchanged: more peers than a KUnit suite has time for, on all processors.
+ * The native run of the model in kunit/ against driver/sync_plan.c, unchanged:
+ * more peers than a KUnit suite has time for, on all processors.
  */
 #include <argp.h>
 #include <errno.h>
