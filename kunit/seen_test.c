@@ -354,6 +354,29 @@ static void debugfs_joins_pieces(struct kunit *test)
 	expect_shows(u, m, "copy: from=0 size=20480 pieces=2 memory=pages twin=yes for ");
 }
 
+static bool has_even_frame(const struct page *page)
+{
+	return fake_page_is_of_memfd(page) && !(page_to_pfn(page) & 1);
+}
+
+/* ... nor are those that different devices use. */
+static void debugfs_tells_whose_copy_it_is(struct kunit *test)
+{
+	struct users *u = test->priv;
+	struct importer *even;
+	struct seq_file *m;
+
+	use_block(u, 3, NULL, 0);
+	m = open_debugfs(u);
+	add_mixed(u, "odd", FAKE_COHERENT, DMA_FROM_DEVICE);
+	even = importer_create(u, fake_device_create(test, "even",
+						     FAKE_COHERENT));
+	even->fake->unreached = has_even_frame;
+	KUNIT_ASSERT_EQ(test, 0, importer_map(even, DMA_FROM_DEVICE));
+	expect_shows(u, m, "copy: from=0 size=4096 pieces=1 memory=pages twin=yes for ");
+	expect_shows(u, m, "copy: from=4096 size=4096 pieces=1 memory=pages twin=yes for ");
+}
+
 /* Whoever reads it can be interrupted, as long as the lock is taken. */
 static void debugfs_can_be_interrupted(struct kunit *test)
 {
@@ -391,6 +414,7 @@ static struct kunit_case seen_cases[] = {
 	KUNIT_CASE(debugfs_shows_the_copies),
 	KUNIT_CASE(debugfs_shows_mixed_mappings),
 	KUNIT_CASE(debugfs_joins_pieces),
+	KUNIT_CASE(debugfs_tells_whose_copy_it_is),
 	KUNIT_CASE(debugfs_can_be_interrupted),
 	KUNIT_CASE(debugfs_forgets_the_buffer),
 	{ }
