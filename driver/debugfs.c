@@ -8,6 +8,7 @@
 #include <linux/dma-resv.h>
 #include <linux/fs.h>
 #include <linux/module.h>
+#include <linux/sched.h>
 #include <linux/seq_file.h>
 
 #include "bindings/bindings.h"
@@ -76,6 +77,7 @@ static void show_copies(struct seq_file *m, struct shadow *shadow)
 	u32 nr_pages = 0, nr = 0;
 
 	list_for_each_entry(copy, &shadow->copies, node) {
+		cond_resched();
 		if (!first)
 			first = copy;
 		nr_pages += copy->nr_pages;

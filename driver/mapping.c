@@ -167,6 +167,18 @@ static int map_memory(struct fanout_mapping *mapping,
 
 /* The importer's table. */
 
+static void copy_entries(struct scatterlist *to, const struct scatterlist *from,
+			 u32 nr)
+{
+	u32 done, some;
+
+	for (done = 0; done < nr; done += some) {
+		some = min(nr - done, 4096);
+		memcpy(to + done, from + done, array_size(some, sizeof(*to)));
+		cond_resched();
+	}
+}
+
 /*
  * H8: complete, and new for each map. With copies beside own pages the device
  * uses physical addresses, so that entries and segments of its own pages are
@@ -204,13 +216,14 @@ static int build_importer_table(struct fanout_mapping *mapping,
 				      use->copy->nr_pages, limits);
 		pgoff += use->copy->nr_pages;
 	}
-	memcpy(sg, from, array_size(own->orig_nents - (from - own->sgl),
-				    sizeof(*sg)));
+	copy_entries(sg, from, own->orig_nents - (from - own->sgl));
 
 	/* Segments of its own pages that were merged away. */
 	table->nents = nr - (own->orig_nents - own->nents);
-	for (i = table->nents; i < nr; i++)
+	for (i = table->nents; i < nr; i++) {
+		extents_breathe(i);
 		sg_dma_len(&table->sgl[i]) = 0;
+	}
 	sg_mark_end(&table->sgl[nr - 1]);
 	return 0;
 }
