@@ -20,6 +20,7 @@
 #include <linux/types.h>
 
 #include "fake_device.h"
+#include "fake_syncs.h"
 #include "memory.h"
 
 struct dma_buf;

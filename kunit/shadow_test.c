@@ -26,6 +26,7 @@
 #include "../driver/mapping.h"
 #include "../driver/shadow.h"
 #include "fake_device.h"
+#include "fake_syncs.h"
 #include "memory.h"
 
 #define PAGES		8
