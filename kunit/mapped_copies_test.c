@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Copies as importers meet them, and those who pay for them: through the dma-buf
- * core, with fake devices that do not reach the memfd.
+ * Copies through the dma-buf core, with fake devices that do not reach the memfd:
+ * what importers get of them, who shares them, and who pays for them.
  *
  * Would miss: which copies there are and what is in them (shadow_test.c and
- * copy_test.c).
+ * copy_test.c), and what programs see of it all (programs_test.c).
  */
 #include <kunit/test.h>
 #include <linux/dma-buf.h>
@@ -17,6 +17,120 @@
 
 #include "../driver/buffer.h"
 #include "importer.h"
+
+/* Sharing. */
+
+/* Those that can use the same copy do, and need no sync between them. */
+static void devices_that_share_a_copy_see_stores_at_once(struct kunit *test)
+{
+	struct users *u = test->priv;
+	struct fanout_buffer *buffer = u->dmabuf->priv;
+	struct importer *usb, *cam;
+
+	usb = add_device(u, "usb", FAKE_BOUNCED, DMA_BIDIRECTIONAL);
+	cam = add_device(u, "cam", FAKE_BOUNCED, DMA_BIDIRECTIONAL);
+	KUNIT_EXPECT_TRUE(test, list_is_singular(&buffer->shadow.copies));
+	importer_store(usb, 8, 1);
+	KUNIT_EXPECT_EQ(test, 1, importer_load(cam, 8));
+	importer_store(cam, 8, 2);
+	KUNIT_EXPECT_EQ(test, 2, importer_load(usb, 8));
+	KUNIT_EXPECT_EQ(test, 0, cpu_load(u, 8));
+	/* One that goes takes nothing along. */
+	importer_unmap(usb);
+	KUNIT_EXPECT_EQ(test, 2, cpu_load(u, 8));
+	importer_store(cam, 8, 3);
+	cpu_begin(u, CPU_READ);
+	KUNIT_EXPECT_EQ(test, 3, cpu_load(u, 8));
+}
+
+/* Whether the two devices of each case share is seen from their stores. */
+static void who_shares_and_who_does_not(struct kunit *test)
+{
+	static const struct {
+		bool distant[2];
+		bool forced[2];
+		bool opaque[2];
+		bool shares;
+	} cases[] = {
+		{ .shares = true },
+		{ .distant = { true, true }, .shares = true },
+		{ .distant = { true, false } },
+		{ .distant = { false, true } },
+		{ .forced = { true, false } },
+		{ .forced = { false, true } },
+		{ .forced = { true, true } },
+		{ .opaque = { true, false } },
+		{ .opaque = { false, true } },
+		{ .opaque = { true, true } },
+	};
+	struct users *u = test->priv;
+	struct importer *importer[2];
+	struct fake_device *fake;
+	enum fake_kind kind;
+	unsigned int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		for (j = 0; j < 2; j++) {
+			kind = FAKE_BOUNCED;
+			if (cases[i].opaque[j])
+				kind = FAKE_OPAQUE;
+			fake = fake_device_create(test, j ? "b" : "a", kind);
+			fake->coherent = !cases[i].distant[j];
+			fake->forced = cases[i].forced[j];
+			importer[j] = importer_create(u, fake);
+			KUNIT_ASSERT_EQ(test, 0,
+					importer_map(importer[j],
+						     DMA_BIDIRECTIONAL));
+		}
+		importer_store(importer[0], 8, i + 1);
+		KUNIT_EXPECT_EQ_MSG(test, cases[i].shares,
+				    importer_load(importer[1], 8) == i + 1,
+				    "case %u", i);
+		/* With a begin and an end all do. */
+		cpu_begin(u, CPU_READ);
+		cpu_end(u, CPU_READ);
+		KUNIT_EXPECT_EQ(test, i + 1, importer_load(importer[1], 8));
+		for (j = 0; j < 2; j++) {
+			importer_go(importer[j]);
+			fake_device_destroy(importer[j]->fake);
+		}
+		shim_reset(u->shim);
+	}
+}
+
+static bool reaches_nothing_here(const struct page *page)
+{
+	return page_to_pfn(page) != 0;
+}
+
+/* A device that reaches nothing at all is told so, and nobody else is. */
+static void a_device_without_reach_has_memory_of_its_own(struct kunit *test)
+{
+	struct users *u = test->priv;
+	struct importer *isa, *usb;
+
+	usb = add_device(u, "usb", FAKE_BOUNCED, DMA_BIDIRECTIONAL);
+	isa = importer_create(u, fake_device_create(test, "isa",
+						    FAKE_BOUNCED));
+	isa->fake->unreached = reaches_nothing_here;
+	/* What dma_alloc_pages() gives is taken. */
+	KUNIT_ASSERT_EQ(test, 0, importer_map(isa, DMA_BIDIRECTIONAL));
+	importer_store(isa, 8, 1);
+	importer_store(usb, 16, 2);
+	cpu_begin(u, CPU_READ);
+	cpu_end(u, CPU_READ);
+	KUNIT_EXPECT_EQ(test, 1, importer_load(usb, 8));
+	KUNIT_EXPECT_EQ(test, 2, importer_load(isa, 16));
+	importer_unmap(isa);
+
+	isa->fake->fail_allocs = UINT_MAX;
+	KUNIT_EXPECT_EQ(test, -EIO, importer_map(isa, DMA_BIDIRECTIONAL));
+	importer_store(usb, 8, 3);
+	cpu_begin(u, CPU_READ);
+	KUNIT_EXPECT_EQ(test, 3, cpu_load(u, 8));
+}
+
+/* Entries, and importers that go. */
 
 /* H16: entries of a copy keep to the device's limits, as those of pages do. */
 static void entries_of_copies_keep_to_the_limits(struct kunit *test)
@@ -99,6 +213,8 @@ static void detach_without_unmap_leaves_the_others_alone(struct kunit *test)
 	cpu_end(u, CPU_RW);
 	memory_put_buffer(test, u->dmabuf);
 }
+
+/* Who pays. */
 
 static bool is_charged_to(const void *vaddr, struct mem_cgroup *memcg)
 {
@@ -200,6 +316,9 @@ static int init(struct kunit *test)
 }
 
 static struct kunit_case mapped_copies_cases[] = {
+	KUNIT_CASE(devices_that_share_a_copy_see_stores_at_once),
+	KUNIT_CASE(who_shares_and_who_does_not),
+	KUNIT_CASE(a_device_without_reach_has_memory_of_its_own),
 	KUNIT_CASE(entries_of_copies_keep_to_the_limits),
 	KUNIT_CASE(detach_without_unmap_leaves_the_others_alone),
 	KUNIT_CASE(copies_are_charged_to_who_maps),
