@@ -115,7 +115,6 @@ static void faults_and_unmaps_race(struct kunit *test)
  * that does not snoop reads and writes here. Lines are pages.
  */
 static struct {
-	struct race *race;
 	unsigned long pfn[PAGES];
 	u8 memory[PAGES][PAGE_SIZE];
 	unsigned int flushed;
@@ -193,7 +192,6 @@ static void put_cache(struct race *race, struct memory *mem)
 		kunit_skip(test, "pages have no address");
 	memory_fill(test, mem);
 	race->dmabuf = memory_buffer(test, &item, 1);
-	cache.race = race;
 	cache.flushed = 0;
 	for (i = 0; i < PAGES; i++) {
 		cache.pfn[i] = memory_pfn(mem, i);
@@ -209,16 +207,11 @@ static void put_cache(struct race *race, struct memory *mem)
 				   invalidate_table);
 }
 
+/* Programs. */
+
 static void put_mm(void *mm)
 {
 	mmput(mm);
-}
-
-static void read_by_cpu(struct racer *racer)
-{
-	racer_begin(racer, CPU_READ);
-	racer_pause(racer);
-	racer_end(racer, CPU_READ);
 }
 
 /* A program that maps the buffer, as a child does that was forked. */
@@ -289,6 +282,13 @@ static void store_and_look(struct racer *racer)
 				dma_buf_end_cpu_access(racer->race->dmabuf,
 						       CPU_WRITE));
 	}
+}
+
+static void read_by_cpu(struct racer *racer)
+{
+	racer_begin(racer, CPU_READ);
+	racer_pause(racer);
+	racer_end(racer, CPU_READ);
 }
 
 /*
