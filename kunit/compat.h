@@ -13,10 +13,8 @@
 /* 6.18: what generates parameters is given the test. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
 #define GENERATOR_ARGS		const void *prev, char *desc
-#define GENERATOR_CALL(next)	next(prev, desc)
 #else
 #define GENERATOR_ARGS		struct kunit *test, const void *prev, char *desc
-#define GENERATOR_CALL(next)	next(test, prev, desc)
 #endif
 
 /* 7.0: flags of files for memory are a type of their own. */

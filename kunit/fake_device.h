@@ -10,9 +10,7 @@
  *
  *	... attach cam->dev and gpu->dev, map ...
  *	fake_device_store(cam, cam_table, 0, "frame", 5);
- *	shim_mark(cam->shim);
  *	... begin a CPU access, see the frame in the memfd's page ...
- *	FAKE_EXPECT_SYNCS(test, "for_cpu gpu BIDIRECTIONAL");
  *
  * The fake DMA layer is a judge, too. It fails the test for: a table mapped
  * twice; an entry beyond the device's limits; memory that the device does not
@@ -127,22 +125,5 @@ void fake_device_load(struct fake_device *fake, struct sg_table *sgt,
 		      size_t offset, void *data, size_t size);
 bool fake_page_is_of_memfd(const struct page *page);
 void fake_device_lazy_for_cpu(bool lazy);
-
-void fake_expect_syncs(struct kunit *test, const char *file, int line, ...);
-
-/**
- * FAKE_EXPECT_SYNCS() - compare the syncs since shim_mark() with a list
- * @test: the test
- * @...: the syncs in order, each "for_cpu NAME DIRECTION" or
- *	"for_device NAME DIRECTION" for a whole table; "... xN copies" for N
- *	copies in a row; "flush NAME DIRECTION xN" for N pieces of the buffer's
- *	own pages, each synced for_device and then for_cpu ("... xN pages" for
- *	pieces that are not); no text at all if nothing may be synced
- *
- * Moves the mark behind them. If they differ, both lists are printed side by
- * side.
- */
-#define FAKE_EXPECT_SYNCS(test, ...)					\
-	fake_expect_syncs(test, __FILE__, __LINE__, ##__VA_ARGS__, NULL)
 
 #endif /* UDMABUF_FANOUT_FAKE_DEVICE_H */

@@ -18,6 +18,7 @@
 
 #include "../driver/kind.h"
 #include "fake_device.h"
+#include "fake_syncs.h"
 #include "instruments.h"
 #include "memory.h"
 

@@ -12,72 +12,11 @@
 #include <linux/dma-fence.h>
 #include <linux/dma-resv.h>
 #include <linux/sched/signal.h>
-#include <linux/slab.h>
-#include <linux/workqueue.h>
 
 #include "importer.h"
+#include "late_fence.h"
 
-static const char *fence_name(struct dma_fence *fence)
-{
-	return "fence_test";
-}
-
-static const struct dma_fence_ops fence_ops = {
-	.get_driver_name = fence_name,
-	.get_timeline_name = fence_name,
-};
-
-/**
- * struct job - a fence that a worker signals
- * @fence: the fence; it owns the job
- * @lock: of the fence
- * @work: signals it
- */
-struct job {
-	struct dma_fence fence;
-	spinlock_t lock; /* of the fence */
-	struct delayed_work work;
-};
-
-static void finish_job(struct work_struct *work)
-{
-	struct job *job = container_of(work, struct job, work.work);
-
-	dma_fence_signal(&job->fence);
-}
-
-static void put_job(void *data)
-{
-	struct job *job = data;
-
-	cancel_delayed_work_sync(&job->work);
-	if (!dma_fence_is_signaled(&job->fence))
-		dma_fence_signal(&job->fence);
-	dma_fence_put(&job->fence);
-}
-
-static struct job *add_job(struct users *u, enum dma_resv_usage usage)
-{
-	struct dma_resv *resv = u->dmabuf->resv;
-	struct job *job;
-
-	/* Freed by dma_fence_free(), which wants the fence first. */
-	job = kzalloc(sizeof(*job), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(u->test, job);
-	spin_lock_init(&job->lock);
-	INIT_DELAYED_WORK(&job->work, finish_job);
-	dma_fence_init(&job->fence, &fence_ops, &job->lock,
-		       dma_fence_context_alloc(1), 1);
-	KUNIT_ASSERT_EQ(u->test, 0,
-			kunit_add_action_or_reset(u->test, put_job, job));
-	dma_resv_lock(resv, NULL);
-	KUNIT_EXPECT_EQ(u->test, 0, dma_resv_reserve_fences(resv, 1));
-	dma_resv_add_fence(resv, &job->fence, usage);
-	dma_resv_unlock(resv);
-	return job;
-}
-
-/* H12: which fences an access waits for; each is signalled by a worker. */
+/* H12: which fences an access waits for; each is signalled by a timer. */
 static void sync_comes_after_the_fences(struct kunit *test)
 {
 	static const struct {
@@ -96,17 +35,17 @@ static void sync_comes_after_the_fences(struct kunit *test)
 	struct users *u = test->priv;
 	struct shim_record *rec;
 	unsigned int i, at;
-	struct job *job;
+	struct late_fence *late;
 
 	add_device(u, "cam", FAKE_NONCOHERENT, DMA_FROM_DEVICE);
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		job = add_job(u, cases[i].usage);
+		late = late_fence_add(test, u->dmabuf, cases[i].usage);
 		if (cases[i].waits)
-			schedule_delayed_work(&job->work, HZ / 20);
+			late_fence_signal_in(late, HZ / 20);
 		shim_reset(u->shim);
 		cpu_begin(u, cases[i].access);
 		KUNIT_EXPECT_EQ_MSG(test, cases[i].waits,
-				    dma_fence_is_signaled(&job->fence),
+				    dma_fence_is_signaled(&late->fence),
 				    "case %u", i);
 		/* The first sync comes after a wait that came back. */
 		for (at = 0; at < u->shim->nr; at++)
@@ -124,8 +63,7 @@ static void sync_comes_after_the_fences(struct kunit *test)
 					rec->dma_resv_wait_timeout.timeout);
 		}
 		cpu_end(u, cases[i].access);
-		put_job(job);
-		kunit_remove_action(test, put_job, job);
+		late_fence_put(test, late);
 	}
 }
 
@@ -133,11 +71,11 @@ static void sync_comes_after_the_fences(struct kunit *test)
 static void interrupted_wait_does_nothing(struct kunit *test)
 {
 	struct users *u = test->priv;
-	struct job *job;
+	struct late_fence *late;
 	int ret;
 
 	add_device(u, "cam", FAKE_NONCOHERENT, DMA_FROM_DEVICE);
-	job = add_job(u, DMA_RESV_USAGE_WRITE);
+	late = late_fence_add(test, u->dmabuf, DMA_RESV_USAGE_WRITE);
 	shim_mark(u->shim);
 
 	set_tsk_thread_flag(current, TIF_SIGPENDING);
@@ -146,7 +84,7 @@ static void interrupted_wait_does_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -ERESTARTSYS, ret);
 	FAKE_EXPECT_SYNCS(test);
 
-	dma_fence_signal(&job->fence);
+	dma_fence_signal(&late->fence);
 	cpu_begin(u, CPU_READ);
 	FAKE_EXPECT_SYNCS(test, "for_cpu cam BIDIRECTIONAL");
 	cpu_end(u, CPU_READ);
@@ -165,7 +103,7 @@ static void fences_are_tested_under_the_lock(struct kunit *test)
 	struct users *u = test->priv;
 
 	add_device(u, "cam", FAKE_NONCOHERENT, DMA_FROM_DEVICE);
-	dma_fence_signal(&add_job(u, DMA_RESV_USAGE_WRITE)->fence);
+	dma_fence_signal(&late_fence_add(test, u->dmabuf, DMA_RESV_USAGE_WRITE)->fence);
 	stolen = 0;
 	u->shim->hooks.dma_resv_test_signaled = steal_twice;
 	shim_mark(u->shim);
@@ -212,7 +150,7 @@ static void interrupted_after_the_fences_does_nothing(struct kunit *test)
 		u->shim->hooks.dma_resv_lock_interruptible;
 
 	add_device(u, "cam", FAKE_NONCOHERENT, DMA_FROM_DEVICE);
-	dma_fence_signal(&add_job(u, DMA_RESV_USAGE_WRITE)->fence);
+	dma_fence_signal(&late_fence_add(test, u->dmabuf, DMA_RESV_USAGE_WRITE)->fence);
 	stolen = 0;
 	u->shim->hooks.dma_resv_test_signaled = steal_twice;
 	locks_to_go = 1;
@@ -243,7 +181,7 @@ static void interrupted_core_costs_no_data(struct kunit *test)
 
 	cam = add_device(u, "cam", FAKE_NONCOHERENT, DMA_FROM_DEVICE);
 	usb = add_device(u, "usb", FAKE_BOUNCED, DMA_FROM_DEVICE);
-	add_job(u, DMA_RESV_USAGE_WRITE);
+	late_fence_add(test, u->dmabuf, DMA_RESV_USAGE_WRITE);
 	u->shim->hooks.dma_resv_test_signaled = is_signaled;
 	shim_mark(u->shim);
 	set_tsk_thread_flag(current, TIF_SIGPENDING);
@@ -271,21 +209,21 @@ static void interrupted_core_costs_no_data(struct kunit *test)
 static void nothing_to_sync_is_nothing_to_wait_for(struct kunit *test)
 {
 	struct users *u = test->priv;
-	struct job *job;
+	struct late_fence *late;
 	int ret;
 
 	add_device(u, "gpu", FAKE_COHERENT, DMA_FROM_DEVICE);
-	job = add_job(u, DMA_RESV_USAGE_WRITE);
-	schedule_delayed_work(&job->work, HZ / 20);
+	late = late_fence_add(test, u->dmabuf, DMA_RESV_USAGE_WRITE);
+	late_fence_signal_in(late, HZ / 20);
 	shim_mark(u->shim);
 	cpu_begin(u, CPU_WRITE);
-	KUNIT_EXPECT_TRUE(test, dma_fence_is_signaled(&job->fence));
+	KUNIT_EXPECT_TRUE(test, dma_fence_is_signaled(&late->fence));
 	KUNIT_EXPECT_EQ(test, 0,
 			shim_count(u->shim, SHIM_DMA_RESV_TEST_SIGNALED));
 	cpu_end(u, CPU_WRITE);
 	KUNIT_EXPECT_FALSE(test, write_is_open(u));
 
-	add_job(u, DMA_RESV_USAGE_WRITE);
+	late_fence_add(test, u->dmabuf, DMA_RESV_USAGE_WRITE);
 	set_tsk_thread_flag(current, TIF_SIGPENDING);
 	ret = dma_buf_begin_cpu_access(u->dmabuf, CPU_WRITE);
 	clear_tsk_thread_flag(current, TIF_SIGPENDING);

@@ -382,6 +382,23 @@ void cpu_end(struct users *u, enum dma_data_direction access)
 }
 
 /**
+ * write_is_open_in() - ask the driver
+ * @dmabuf: about which buffer
+ *
+ * Return: whether a write access may be open.
+ */
+bool write_is_open_in(struct dma_buf *dmabuf)
+{
+	struct fanout_buffer *buffer = dmabuf->priv;
+	bool open;
+
+	dma_resv_lock(dmabuf->resv, NULL);
+	open = open_writes_any(&buffer->open_writes);
+	dma_resv_unlock(dmabuf->resv);
+	return open;
+}
+
+/**
  * write_is_open() - ask the driver
  * @u: about whose buffer
  *
@@ -389,13 +406,7 @@ void cpu_end(struct users *u, enum dma_data_direction access)
  */
 bool write_is_open(struct users *u)
 {
-	struct fanout_buffer *buffer = u->dmabuf->priv;
-	bool open;
-
-	dma_resv_lock(u->dmabuf->resv, NULL);
-	open = open_writes_any(&buffer->open_writes);
-	dma_resv_unlock(u->dmabuf->resv);
-	return open;
+	return write_is_open_in(u->dmabuf);
 }
 
 /**

@@ -20,6 +20,7 @@
 #include <linux/types.h>
 
 #include "fake_device.h"
+#include "fake_syncs.h"
 #include "memory.h"
 
 struct dma_buf;
@@ -95,6 +96,7 @@ u64 cpu_load(struct users *u, size_t offset);
 
 void cpu_begin(struct users *u, enum dma_data_direction access);
 void cpu_end(struct users *u, enum dma_data_direction access);
+bool write_is_open_in(struct dma_buf *dmabuf);
 bool write_is_open(struct users *u);
 
 int lock_is_interrupted(struct dma_resv *resv, struct ww_acquire_ctx *ctx);

@@ -21,12 +21,12 @@
 #include <linux/overflow.h>
 #include <linux/pagemap.h>
 #include <linux/prandom.h>
-#include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "../driver/bindings/bindings.h"
 #include "../driver/memfd.h"
+#include "killed.h"
 #include "memory.h"
 
 #define ANY_SIZE	U64_MAX
@@ -614,17 +614,6 @@ static void a_batch_that_fails_gives_back_those_before_it(struct kunit *test)
 	calls_left = 4;
 	KUNIT_ASSERT_EQ(test, 0, extents_pin(&extents, items, 2, ANY_SIZE));
 	extents_unpin(&extents, false);
-}
-
-static void set_killed(bool killed)
-{
-	if (killed) {
-		sigaddset(&current->pending.signal, SIGKILL);
-		set_tsk_thread_flag(current, TIF_SIGPENDING);
-	} else {
-		sigdelset(&current->pending.signal, SIGKILL);
-		clear_tsk_thread_flag(current, TIF_SIGPENDING);
-	}
 }
 
 static long pin_until_killed(struct file *memfd, loff_t start, loff_t end,

@@ -4,7 +4,7 @@
  * each of which does at a time what the test's thread tells it to; so nobody
  * needs the lock that the driver holds.
  *
- * Would miss: what the bound is used for (fanout_test.c, race_test.c), threads
+ * Would miss: what the bound is used for (flush_test.c, race_test.c), threads
  * of one process, and that a count is lost when there is no memory for it
  * (fail_test.c).
  */

@@ -507,87 +507,6 @@ static void writers_beside_each_other_keep_all(struct kunit *test)
 				    "%s", device_cases[j].name);
 }
 
-/* Those that can use the same copy do, and need no sync between them. */
-static void devices_that_share_a_copy_see_stores_at_once(struct kunit *test)
-{
-	struct users *u = test->priv;
-	struct fanout_buffer *buffer = u->dmabuf->priv;
-	struct importer *usb, *cam;
-
-	usb = add_device(u, "usb", FAKE_BOUNCED, DMA_BIDIRECTIONAL);
-	cam = add_device(u, "cam", FAKE_BOUNCED, DMA_BIDIRECTIONAL);
-	KUNIT_EXPECT_TRUE(test, list_is_singular(&buffer->shadow.copies));
-	importer_store(usb, 8, 1);
-	KUNIT_EXPECT_EQ(test, 1, importer_load(cam, 8));
-	importer_store(cam, 8, 2);
-	KUNIT_EXPECT_EQ(test, 2, importer_load(usb, 8));
-	KUNIT_EXPECT_EQ(test, 0, cpu_load(u, 8));
-	/* One that goes takes nothing along. */
-	importer_unmap(usb);
-	KUNIT_EXPECT_EQ(test, 2, cpu_load(u, 8));
-	importer_store(cam, 8, 3);
-	cpu_begin(u, CPU_READ);
-	KUNIT_EXPECT_EQ(test, 3, cpu_load(u, 8));
-}
-
-static bool reaches_nothing_here(const struct page *page)
-{
-	return page_to_pfn(page) != 0;
-}
-
-/* Whether the two devices of each case share is seen from their stores. */
-static void who_shares_and_who_does_not(struct kunit *test)
-{
-	static const struct {
-		bool distant[2];
-		bool forced[2];
-		bool opaque[2];
-		bool shares;
-	} cases[] = {
-		{ .shares = true },
-		{ .distant = { true, true }, .shares = true },
-		{ .distant = { true, false } },
-		{ .distant = { false, true } },
-		{ .forced = { true, false } },
-		{ .forced = { false, true } },
-		{ .forced = { true, true } },
-		{ .opaque = { true, false } },
-		{ .opaque = { false, true } },
-		{ .opaque = { true, true } },
-	};
-	struct users *u = test->priv;
-	struct importer *importer[2];
-	unsigned int i, j;
-
-	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		for (j = 0; j < 2; j++) {
-			struct device_case c = {
-				.kind = FAKE_BOUNCED,
-				.distant = cases[i].distant[j],
-				.forced = cases[i].forced[j],
-			};
-
-			if (cases[i].opaque[j])
-				c.kind = FAKE_OPAQUE;
-			importer[j] = add_case(u, j ? "b" : "a", &c,
-					       DMA_BIDIRECTIONAL);
-		}
-		importer_store(importer[0], 8, i + 1);
-		KUNIT_EXPECT_EQ_MSG(test, cases[i].shares,
-				    importer_load(importer[1], 8) == i + 1,
-				    "case %u", i);
-		/* With a begin and an end all do. */
-		cpu_begin(u, CPU_READ);
-		cpu_end(u, CPU_READ);
-		KUNIT_EXPECT_EQ(test, i + 1, importer_load(importer[1], 8));
-		for (j = 0; j < 2; j++) {
-			importer_go(importer[j]);
-			fake_device_destroy(importer[j]->fake);
-		}
-		shim_reset(u->shim);
-	}
-}
-
 /* One device with two mappings has one copy, even where none is shared. */
 static void mappings_of_one_device_share(struct kunit *test)
 {
@@ -607,33 +526,6 @@ static void mappings_of_one_device_share(struct kunit *test)
 	importer_unmap(one);
 	KUNIT_EXPECT_EQ(test, 1, cpu_load(u, 8));
 	KUNIT_EXPECT_EQ(test, 1, importer_load(two, 8));
-}
-
-/* A device that reaches nothing at all is told so, and nobody else is. */
-static void a_device_without_reach_has_memory_of_its_own(struct kunit *test)
-{
-	struct users *u = test->priv;
-	struct importer *isa, *usb;
-
-	usb = add_device(u, "usb", FAKE_BOUNCED, DMA_BIDIRECTIONAL);
-	isa = importer_create(u, fake_device_create(test, "isa",
-						    FAKE_BOUNCED));
-	isa->fake->unreached = reaches_nothing_here;
-	/* What dma_alloc_pages() gives is taken. */
-	KUNIT_ASSERT_EQ(test, 0, importer_map(isa, DMA_BIDIRECTIONAL));
-	importer_store(isa, 8, 1);
-	importer_store(usb, 16, 2);
-	cpu_begin(u, CPU_READ);
-	cpu_end(u, CPU_READ);
-	KUNIT_EXPECT_EQ(test, 1, importer_load(usb, 8));
-	KUNIT_EXPECT_EQ(test, 2, importer_load(isa, 16));
-	importer_unmap(isa);
-
-	isa->fake->fail_allocs = UINT_MAX;
-	KUNIT_EXPECT_EQ(test, -EIO, importer_map(isa, DMA_BIDIRECTIONAL));
-	importer_store(usb, 8, 3);
-	cpu_begin(u, CPU_READ);
-	KUNIT_EXPECT_EQ(test, 3, cpu_load(u, 8));
 }
 
 /* H18: own pages beside copies, with everybody else looking on. */
@@ -782,10 +674,7 @@ static struct kunit_case programs_cases[] = {
 	KUNIT_CASE_PARAM(an_unmap_inside_a_forgotten_access_keeps_the_data,
 			 device_gen_params),
 	KUNIT_CASE(writers_beside_each_other_keep_all),
-	KUNIT_CASE(devices_that_share_a_copy_see_stores_at_once),
-	KUNIT_CASE(who_shares_and_who_does_not),
 	KUNIT_CASE_PARAM(mappings_of_one_device_share, device_gen_params),
-	KUNIT_CASE(a_device_without_reach_has_memory_of_its_own),
 	KUNIT_CASE(a_mixed_device_sees_what_all_see),
 	KUNIT_CASE_PARAM(a_page_twice_in_the_buffer, device_gen_params),
 	KUNIT_CASE_PARAM(a_conflict_is_settled_and_counted, device_gen_params),

@@ -4,7 +4,7 @@
  * does not stay above it because of processes that are gone.
  *
  * Would miss: threads of one process, which are the process. What the bound is
- * for is in fanout_test.c.
+ * for is in flush_test.c.
  */
 #include <kunit/test.h>
 #include <linux/delay.h>

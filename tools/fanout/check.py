@@ -35,7 +35,7 @@ EXCUSED = (
     ("driver/merge.h", _NOT_IN_PROGRAMS, "built as a program, too"),
     ("kunit/model_checks.c", ("REPEATED_WORD",),
      "a history is words, and may repeat one"),
-    ("kunit/race_test.c", ("YIELD",),
+    ("kunit/racers.c", ("YIELD",),
      "where there is one CPU, threads take turns by it"),
     ("kunit/coverage.c", ("AVOID_EXTERNS",), "the linker defines them"),
     ("driver/trace.h", ("OPEN_ENDED_LINE", "PARENTHESIS_ALIGNMENT"),
