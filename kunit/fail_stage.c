@@ -281,7 +281,7 @@ unsigned long stage_charged(struct stage *s)
 		copy_limit_pages = mid + 1;
 		ret = shadow_use(&shadow, s->probe->dev, DMA_TO_DEVICE, 0, 1,
 				 &uses);
-		shadow_drop(&shadow, &uses);
+		shadow_drop(&uses);
 		if (ret)
 			low = mid + 1;
 		else

@@ -18,8 +18,8 @@
 
 #include "../driver/shadow.h"
 #include "fake_device.h"
-#include "memory.h"
 #include "killed.h"
+#include "memory.h"
 #include "shadowed.h"
 
 #define PAGES		8
