@@ -311,7 +311,8 @@ static struct source some_source(struct world *w, unsigned int *what)
 			break;
 		source.fd = open(path, O_RDONLY | O_CLOEXEC);
 		source.close = source.fd;
-		source.memfd = source.fd >= 0 ? memfd : NULL;
+		if (source.fd >= 0)
+			source.error = EACCES;
 		break;
 	default:
 		if (!memfd)
