@@ -218,7 +218,7 @@ int fanout_reserve(struct fanout *fanout)
 
 /**
  * fanout_join() - a mapping was made
- * @buffer: the buffer, in which there is room for it
+ * @fanout: who maps the buffer, with room for one more
  * @mapping: the mapping
  *
  * H13: what others wrote is fetched before, and pushed to it and to all.
@@ -288,7 +288,7 @@ void fanout_forget(struct fanout *fanout,
 
 /**
  * fanout_free() - free what was reserved
- * @fanout: the peers
+ * @fanout: who maps the buffer
  */
 void fanout_free(struct fanout *fanout)
 {

@@ -76,7 +76,7 @@ void fanout_end(struct fanout *fanout, bool write);
 
 /**
  * fanout_begin_is_idle() - tell whether fanout_begin() would do nothing
- * @fanout: the peers
+ * @fanout: who maps the buffer
  *
  * Under any policy: it only tells how often the same is done.
  *
@@ -92,7 +92,7 @@ static inline bool fanout_begin_is_idle(const struct fanout *fanout)
 
 /**
  * fanout_end_is_idle() - tell whether fanout_end() would do nothing
- * @fanout: the peers
+ * @fanout: who maps the buffer
  * @write: it, or an access that may be open, has written
  *
  * Context: any. As fanout_begin_is_idle().
@@ -100,6 +100,7 @@ static inline bool fanout_begin_is_idle(const struct fanout *fanout)
  */
 static inline bool fanout_end_is_idle(const struct fanout *fanout, bool write)
 {
+	/* As above. */
 	return !smp_load_acquire(&fanout->end[write].nr);
 }
 

@@ -287,7 +287,6 @@ struct fanout_mapping *mapping_create(struct dma_buf_attachment *attachment,
 /**
  * mapping_destroy() - unmap, and free the mapping
  * @mapping: the mapping
- * @shadow: the buffer's copies
  *
  * Context: process context, under the reservation lock; may sleep.
  */
