@@ -156,6 +156,8 @@ static void make_plans(struct fanout *fanout)
 	struct sync_step *step = fanout->step;
 	unsigned int i;
 
+	dma_resv_assert_held(fanout->dmabuf->resv);
+
 	for (i = 0; i < 2; i++) {
 		fanout->begin[i].step = step;
 		step += SYNC_PLAN_MAX(fanout->room);
@@ -272,8 +274,6 @@ void fanout_forget(struct fanout *fanout,
 		   const struct fanout_mapping *mapping)
 {
 	unsigned int nr = mapping->nr_kinds, i = 0, tail;
-
-	dma_resv_assert_held(fanout->dmabuf->resv);
 
 	while (fanout->owner[i] != mapping)
 		i++;
