@@ -245,8 +245,8 @@ static void hugetlb_memory_is_mapped_by_pmds(struct kunit *test)
 		at[i] = page < PMD_PAGES ? low + page : high + page - PMD_PAGES;
 	}
 
-	user_map(test, dmabuf, (unsigned long)user_page(row->shift), row->first,
-	    row->nr_pages);
+	user_map(test, dmabuf, (unsigned long)user_page(row->shift),
+		 row->first, row->nr_pages);
 	for (i = 0; i < row->nr_pages; i++) {
 		/* From the middle, so that what comes first is not aligned. */
 		page = (i + row->nr_pages / 2 + 5) % row->nr_pages;
