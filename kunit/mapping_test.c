@@ -4,7 +4,7 @@
  * own pages or copies, what the device can take of them, and maps that fail.
  *
  * Would miss: an importer that reads its table in another way than the DMA API
- * says, and what the fakes imitate wrongly (kind_test.c has real devices).
+ * says, and what the fakes imitate wrongly (bounced_test.c has real devices).
  */
 #include <kunit/test.h>
 #include <linux/dma-buf.h>

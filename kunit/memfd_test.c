@@ -5,28 +5,20 @@
  * by folio. Every test fails if it leaves a pin behind.
  *
  * Would miss: a folio that moves between pinning and looking it up here (it is
- * pinned, so it can't), memory that goes bad, and seals, which ioctl_test.c has.
+ * pinned, so it can't), memory that goes bad, and seals (seals_test.c).
  * Folios of more than a page only where there is hugetlbfs or THP, which UML
  * has not; a second memory zone only where the machine has one; memory on both
  * sides of a multiple of 4 GiB that is no border of zones.
  */
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
-#include <linux/delay.h>
-#include <linux/falloc.h>
 #include <linux/fs.h>
-#include <linux/hugetlb.h>
-#include <linux/kthread.h>
 #include <linux/mm.h>
-#include <linux/overflow.h>
 #include <linux/pagemap.h>
 #include <linux/prandom.h>
-#include <linux/sizes.h>
-#include <linux/slab.h>
 
 #include "../driver/bindings/bindings.h"
 #include "../driver/memfd.h"
-#include "killed.h"
 #include "memory.h"
 
 #define ANY_SIZE	U64_MAX
@@ -47,11 +39,6 @@ static struct extents *pin(struct kunit *test,
 	KUNIT_ASSERT_EQ(test, 0, extents_pin(mem, items, nr_items, ANY_SIZE));
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, unpin, mem));
 	return mem;
-}
-
-static struct folio *folio_of(unsigned long pfn)
-{
-	return page_folio(pfn_to_page(pfn));
 }
 
 static bool touches(const struct extent *extent, struct folio *folio)
@@ -118,8 +105,8 @@ static void check_extents(struct kunit *test, const struct extents *mem,
 		KUNIT_ASSERT_LE(test, extent->pgoff, i);
 		KUNIT_ASSERT_LT(test, i, extent->pgoff + extent->nr_pages);
 		KUNIT_ASSERT_EQ(test, extent->pfn + i - extent->pgoff, pfn[i]);
-		if (!i || folio_of(pfn[i]) != folio_of(pfn[i - 1]))
-			check_folio_pins(test, mem, folio_of(pfn[i]));
+		if (!i || pfn_folio(pfn[i]) != pfn_folio(pfn[i - 1]))
+			check_folio_pins(test, mem, pfn_folio(pfn[i]));
 	}
 }
 
@@ -160,8 +147,8 @@ static void items_that_touch_are_one_extent(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, extents->extent[0].pfn, memory_pfn(mem, low));
 	KUNIT_EXPECT_EQ(test, extents->extent[0].nr_pages, 2);
 	KUNIT_EXPECT_EQ(test, extents->nr_pages, 2);
-	check_folio_pins(test, extents, folio_of(memory_pfn(mem, low)));
-	check_folio_pins(test, extents, folio_of(memory_pfn(mem, high)));
+	check_folio_pins(test, extents, pfn_folio(memory_pfn(mem, low)));
+	check_folio_pins(test, extents, pfn_folio(memory_pfn(mem, high)));
 }
 
 /* The same two in the other order do not: the buffer's order comes first. */
@@ -206,15 +193,15 @@ static void a_page_that_stands_twice_has_two_places(struct kunit *test)
 			extents_find(extents, 5)->pfn + 5 -
 			extents_find(extents, 5)->pgoff);
 	KUNIT_EXPECT_EQ(test,
-			memory_folio_pins(folio_of(memory_pfn(mem, 2))), 2);
+			memory_folio_pins(pfn_folio(memory_pfn(mem, 2))), 2);
 	KUNIT_EXPECT_EQ(test,
-			memory_folio_pins(folio_of(memory_pfn(mem, 6))), 1);
+			memory_folio_pins(pfn_folio(memory_pfn(mem, 6))), 1);
 
 	items[1] = memory_item(mem, 2, 1);
 	extents = pin(test, items + 1, 2);
 	KUNIT_EXPECT_EQ(test, extents->nr, 2);
 	KUNIT_EXPECT_EQ(test,
-			memory_folio_pins(folio_of(memory_pfn(mem, 2))), 4);
+			memory_folio_pins(pfn_folio(memory_pfn(mem, 2))), 4);
 }
 
 /*
@@ -240,7 +227,7 @@ static void check_items_in_one_folio(struct kunit *test, struct memory *mem)
 	u32 i;
 
 	memory_fill(test, mem);
-	folio = folio_of(memory_pfn(mem, 0));
+	folio = pfn_folio(memory_pfn(mem, 0));
 	if (folio_nr_pages(folio) < 512)
 		kunit_skip(test, "got folios of %lu pages, not of 512",
 			   folio_nr_pages(folio));
@@ -292,8 +279,8 @@ static long pin_at_border(struct file *memfd, loff_t start, loff_t end,
 			  unsigned long *offset)
 {
 	*offset = 0;
-	folios[0] = folio_of(border_pfn - 1);
-	folios[1] = folio_of(border_pfn);
+	folios[0] = pfn_folio(border_pfn - 1);
+	folios[1] = pfn_folio(border_pfn);
 	return 2;
 }
 
@@ -390,7 +377,6 @@ static void batches_join_without_a_seam(struct kunit *test)
 	}
 }
 
-#define MAX_MEMFDS	4
 #define MAX_ITEMS	8
 
 /*
@@ -441,7 +427,7 @@ static void check_random_lists(struct kunit *test, struct memory **mems,
 		extents_unpin(&extents, false);
 		for (i = 0; i < nr_pages; i++)
 			KUNIT_ASSERT_EQ(test,
-					memory_folio_pins(folio_of(pfn[i])), 0);
+					memory_folio_pins(pfn_folio(pfn[i])), 0);
 	}
 }
 
@@ -480,389 +466,6 @@ static void random_lists_with_thp_keep_the_invariants(struct kunit *test)
 	check_random_lists(test, mems, ARRAY_SIZE(mems), 700, 20);
 }
 
-/* Bounds. */
-
-/* A range may end where the file ends and not a page later. */
-static void the_file_ends_where_it_ends(struct kunit *test)
-{
-	struct memory *mem = memory_shmem(test, 10);
-	struct udmabuf_create_item item;
-	struct extents extents;
-
-	item = memory_item(mem, 9, 1);
-	KUNIT_ASSERT_EQ(test, 0, extents_pin(&extents, &item, 1, ANY_SIZE));
-	extents_unpin(&extents, false);
-
-	item = memory_item(mem, 9, 2);
-	KUNIT_EXPECT_EQ(test, extents_pin(&extents, &item, 1, ANY_SIZE),
-			-EINVAL);
-	item = memory_item(mem, 10, 1);
-	KUNIT_EXPECT_EQ(test, extents_pin(&extents, &item, 1, ANY_SIZE),
-			-EINVAL);
-
-	/* A last page that the file has only half of is not in reach. */
-	i_size_write(file_inode(mem->file), 10 * PAGE_SIZE - 1);
-	item = memory_item(mem, 9, 1);
-	KUNIT_EXPECT_EQ(test, extents_pin(&extents, &item, 1, ANY_SIZE),
-			-EINVAL);
-}
-
-/* All items together may have as many pages as the limit says, not one more. */
-static void the_limit_counts_all_items(struct kunit *test)
-{
-	struct memory *mem = memory_shmem(test, 10);
-	struct udmabuf_create_item items[] = {
-		memory_item(mem, 0, 6),
-		memory_item(mem, 0, 4),
-	};
-	struct extents extents;
-
-	KUNIT_EXPECT_EQ(test, extents_pin(&extents, items, 2, 9), -EINVAL);
-	KUNIT_ASSERT_EQ(test, 0, extents_pin(&extents, items, 2, 10));
-	extents_unpin(&extents, false);
-	KUNIT_EXPECT_EQ(test, extents_pin(&extents, items, 0, 10), -EINVAL);
-	KUNIT_EXPECT_EQ(test, extents_pin(&extents, items, 1, 0), -EINVAL);
-}
-
-/* Errors. */
-
-struct bad_item {
-	const char *name;
-	u64 offset;
-	u64 size;
-	bool no_file;
-	int error;
-};
-
-static const struct bad_item bad_items[] = {
-	{ "offset within a page", 1, PAGE_SIZE, false, -EINVAL },
-	{ "size of half a page", 0, PAGE_SIZE / 2, false, -EINVAL },
-	{ "no size", 0, 0, false, -EINVAL },
-	{ "beyond the file", 8 * PAGE_SIZE, PAGE_SIZE, false, -EINVAL },
-	{ "across the end", 7 * PAGE_SIZE, 2 * PAGE_SIZE, false, -EINVAL },
-	{ "overflow", -PAGE_SIZE, 2 * PAGE_SIZE, false, -EINVAL },
-	{ "no such file", 0, PAGE_SIZE, true, -EBADFD },
-};
-
-KUNIT_ARRAY_PARAM_DESC(bad_item, bad_items, name);
-
-/* What good items before a bad one have pinned is given back. */
-static void a_bad_item_gives_back_what_the_good_ones_pinned(struct kunit *test)
-{
-	const struct bad_item *bad = test->param_value;
-	struct memory *mem = memory_shmem(test, 8);
-	struct udmabuf_create_item items[] = {
-		memory_item(mem, 0, 8),
-		memory_item(mem, 2, 3),
-		{
-			.memfd = bad->no_file ? -1 : mem->fd,
-			.offset = bad->offset,
-			.size = bad->size,
-		},
-	};
-	struct extents extents = { };
-	u32 i;
-
-	memory_fill(test, mem);
-	KUNIT_EXPECT_EQ(test, bad->error,
-			extents_pin(&extents, items, 3, ANY_SIZE));
-	KUNIT_EXPECT_NULL(test, extents.extent);
-	for (i = 0; i < 8; i++)
-		KUNIT_EXPECT_EQ(test,
-				memory_folio_pins(folio_of(memory_pfn(mem, i))),
-				0);
-}
-
-static unsigned int calls_left;
-
-static long pin_until_memory_is_out(struct file *memfd, loff_t start,
-				    loff_t end, struct folio **folios,
-				    unsigned int max_folios,
-				    unsigned long *offset)
-{
-	if (!calls_left--)
-		return -ENOMEM;
-	return memfd_pin_folios(memfd, start, end, folios, max_folios, offset);
-}
-
-/* Nor does a batch that cannot be had keep those before it. */
-static void a_batch_that_fails_gives_back_those_before_it(struct kunit *test)
-{
-	struct memory *mem = memory_shmem(test, 1100);
-	struct udmabuf_create_item items[] = {
-		memory_item(mem, 0, 1100),
-		memory_item(mem, 0, 1),
-	};
-	struct extents extents;
-	unsigned int calls;
-	long before;
-
-	memory_fill(test, mem);
-	before = memory_pins();
-	kunit_activate_static_stub(test, bindings_memfd_pin_folios,
-				   pin_until_memory_is_out);
-
-	/* Three batches of the first item, one of the second. */
-	for (calls = 0; calls < 4; calls++) {
-		calls_left = calls;
-		KUNIT_EXPECT_EQ_MSG(test, -ENOMEM,
-				    extents_pin(&extents, items, 2, ANY_SIZE),
-				    "after %u calls", calls);
-		KUNIT_EXPECT_EQ_MSG(test, memory_pins(), before,
-				    "after %u calls", calls);
-	}
-	calls_left = 4;
-	KUNIT_ASSERT_EQ(test, 0, extents_pin(&extents, items, 2, ANY_SIZE));
-	extents_unpin(&extents, false);
-}
-
-static long pin_until_killed(struct file *memfd, loff_t start, loff_t end,
-			     struct folio **folios, unsigned int max_folios,
-			     unsigned long *offset)
-{
-	if (!calls_left--)
-		set_killed(true);
-	return memfd_pin_folios(memfd, start, end, folios, max_folios, offset);
-}
-
-/* Who is being killed goes on for no more than a batch. */
-static void a_batch_is_the_last_of_who_is_killed(struct kunit *test)
-{
-	struct memory *mem = memory_shmem(test, 1100);
-	struct udmabuf_create_item item = memory_item(mem, 0, 1100);
-	struct extents extents;
-	int calls, ret;
-	long before;
-
-	memory_fill(test, mem);
-	before = memory_pins();
-	kunit_activate_static_stub(test, bindings_memfd_pin_folios,
-				   pin_until_killed);
-	for (calls = 0; calls < 2; calls++) {
-		calls_left = calls;
-		ret = extents_pin(&extents, &item, 1, ANY_SIZE);
-		set_killed(false);
-		KUNIT_EXPECT_EQ(test, -EINTR, ret);
-		KUNIT_EXPECT_EQ(test, -1, (int)calls_left);
-		KUNIT_EXPECT_EQ(test, memory_pins(), before);
-	}
-	calls_left = 0;
-	set_killed(true);
-	ret = extents_pin(&extents, &item, 1, ANY_SIZE);
-	set_killed(false);
-	KUNIT_EXPECT_EQ(test, -EINTR, ret);
-	KUNIT_EXPECT_EQ(test, 0, calls_left);
-	KUNIT_EXPECT_EQ(test, memory_pins(), before);
-}
-
-/* On 32-bit machines a buffer of 4 GiB has a size that is 0. */
-static void a_size_that_wraps_is_too_large(struct kunit *test)
-{
-	struct udmabuf_create_item items[] = {
-		{ .memfd = -1, .size = SZ_2G },
-		{ .memfd = -1, .size = SZ_2G },
-	};
-	struct extents extents;
-
-	KUNIT_EXPECT_EQ(test, -EBADFD,
-			extents_pin(&extents, items, 1, ANY_SIZE));
-	KUNIT_EXPECT_EQ(test, BITS_PER_LONG == 32 ? -EINVAL : -EBADFD,
-			extents_pin(&extents, items, 2, ANY_SIZE));
-}
-
-#ifdef CONFIG_HUGETLBFS
-static long reserved(void)
-{
-	return default_hstate.resv_huge_pages;
-}
-
-static long unreserved(void)
-{
-	return default_hstate.free_huge_pages - default_hstate.resv_huge_pages;
-}
-#else
-static long reserved(void)
-{
-	return 0;
-}
-
-static long unreserved(void)
-{
-	return 0;
-}
-#endif
-
-static int allocate(struct memory *mem)
-{
-	return vfs_fallocate(mem->file, FALLOC_FL_KEEP_SIZE, 0,
-			     (loff_t)mem->nr_pages << PAGE_SHIFT);
-}
-
-static int punch(struct memory *mem)
-{
-	return vfs_fallocate(mem->file,
-			     FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, 0,
-			     (loff_t)mem->nr_pages << PAGE_SHIFT);
-}
-
-/*
- * Huge pages that nobody touched come from those that nobody has reserved, so
- * that whoever has gets his.
- */
-static void huge_holes_take_what_nobody_has_reserved(struct kunit *test)
-{
-	struct memory *mem = memory_hugetlb_untouched(test, 2), *others;
-	struct udmabuf_create_item item = memory_item(mem, 1, mem->nr_pages - 2);
-	long before = reserved(), free = unreserved();
-	struct extents extents;
-
-	if (free < 3)
-		kunit_skip(test, "no 3 free hugetlb pages in this kernel");
-	KUNIT_ASSERT_EQ(test, 0, extents_pin(&extents, &item, 1, ANY_SIZE));
-	KUNIT_EXPECT_EQ(test, before, reserved());
-	KUNIT_EXPECT_EQ(test, free - 2, unreserved());
-
-	/* All that are left. */
-	others = memory_hugetlb(test, free - 2);
-	KUNIT_EXPECT_EQ(test, before + free - 2, reserved());
-	KUNIT_EXPECT_EQ(test, 0, unreserved());
-	KUNIT_EXPECT_EQ(test, 0, allocate(others));
-	KUNIT_EXPECT_EQ(test, before, reserved());
-	extents_unpin(&extents, false);
-	memory_drop(test, others);
-	memory_drop(test, mem);
-	KUNIT_EXPECT_EQ(test, before, reserved());
-	KUNIT_EXPECT_EQ(test, free, unreserved());
-}
-
-/* What others have reserved is not there to be had. */
-static void no_huge_page_is_no_memory(struct kunit *test)
-{
-	struct memory *mem = memory_hugetlb_untouched(test, 2), *others;
-	struct udmabuf_create_item item = memory_item(mem, 0, mem->nr_pages);
-	struct extents extents;
-	long before;
-
-	if (unreserved() < 2)
-		kunit_skip(test, "no 2 free hugetlb pages in this kernel");
-	others = memory_hugetlb(test, unreserved() - 1);
-	before = reserved();
-	KUNIT_EXPECT_EQ(test, -ENOMEM,
-			extents_pin(&extents, &item, 1, ANY_SIZE));
-	KUNIT_EXPECT_EQ(test, before, reserved());
-	KUNIT_EXPECT_EQ(test, 0, allocate(others));
-	item.size = PMD_SIZE;
-	KUNIT_EXPECT_EQ(test, 0, extents_pin(&extents, &item, 1, ANY_SIZE));
-	extents_unpin(&extents, false);
-}
-
-/* A range that is refused has nothing allocated for it. */
-static void huge_holes_beyond_the_end_are_not_filled(struct kunit *test)
-{
-	struct memory *mem = memory_hugetlb_untouched(test, 1);
-	const struct udmabuf_create_item items[] = {
-		{ mem->fd, 0, 0, 2 * PMD_SIZE },
-		{ mem->fd, 0, PMD_SIZE, PMD_SIZE },
-		{ mem->fd, 0, -PMD_SIZE, 2 * PMD_SIZE },
-	};
-	struct extents extents;
-	long free = unreserved();
-	u32 i;
-
-	for (i = 0; i < ARRAY_SIZE(items); i++)
-		KUNIT_EXPECT_EQ(test, -EINVAL,
-				extents_pin(&extents, &items[i], 1, ANY_SIZE));
-	KUNIT_EXPECT_EQ(test, free, unreserved());
-}
-
-static int punch_until_stopped(void *mem)
-{
-	while (!kthread_should_stop()) {
-		punch(mem);
-		usleep_range(10, 50);
-	}
-	return 0;
-}
-
-/* ... and holes that somebody punches all the while are filled as well. */
-static void huge_holes_may_come_back(struct kunit *test)
-{
-	struct memory *mem = memory_hugetlb_untouched(test, 4);
-	struct udmabuf_create_item item = memory_item(mem, 0, mem->nr_pages);
-	long before = reserved(), free = unreserved();
-	struct task_struct *task;
-	struct extents extents;
-	int ret = 0;
-	u32 i;
-
-	if (free < 8)
-		kunit_skip(test, "no 8 free hugetlb pages in this kernel");
-	task = kthread_run(punch_until_stopped, mem, "puncher");
-	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
-	for (i = 0; i < 200 && !ret; i++) {
-		ret = extents_pin(&extents, &item, 1, ANY_SIZE);
-		if (!ret)
-			extents_unpin(&extents, false);
-		if (reserved() != before)
-			break;
-	}
-	kthread_stop(task);
-	KUNIT_EXPECT_EQ(test, 0, ret);
-	KUNIT_EXPECT_EQ(test, before, reserved());
-	KUNIT_EXPECT_EQ(test, 0, punch(mem));
-	KUNIT_EXPECT_EQ(test, free, unreserved());
-}
-
-/* A pin that brings nothing is an error and no endless loop. */
-static long pin_nothing(struct file *memfd, loff_t start, loff_t end,
-			struct folio **folios, unsigned int max_folios,
-			unsigned long *offset)
-{
-	return 0;
-}
-
-static void no_folio_is_an_error(struct kunit *test)
-{
-	struct memory *mem = memory_shmem(test, 1);
-	struct udmabuf_create_item item = memory_item(mem, 0, 1);
-	struct extents extents;
-
-	kunit_activate_static_stub(test, bindings_memfd_pin_folios,
-				   pin_nothing);
-	KUNIT_EXPECT_EQ(test, extents_pin(&extents, &item, 1, ANY_SIZE),
-			-EINVAL);
-}
-
-/*
- * A page that has half as many references as the counter takes is not pinned
- * once more, and the others of its batch are given back.
- */
-static void a_page_pinned_too_often_is_an_error(struct kunit *test)
-{
-	struct memory *mem = memory_shmem(test, 4);
-	struct udmabuf_create_item items[] = {
-		memory_item(mem, 0, 4),
-		memory_item(mem, 0, 1),
-	};
-	long before = memory_pins();
-	struct extents extents;
-	struct folio *folio;
-	int ret;
-
-	memory_fill(test, mem);
-	folio = folio_of(memory_pfn(mem, 2));
-	folio_ref_add(folio, INT_MAX / 2);
-	ret = extents_pin(&extents, items, 2, ANY_SIZE);
-	if (!ret)
-		extents_unpin(&extents, false);
-	folio_ref_sub(folio, INT_MAX / 2);
-	KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
-	KUNIT_EXPECT_EQ(test, before, memory_pins());
-
-	KUNIT_ASSERT_EQ(test, 0, extents_pin(&extents, items, 2, ANY_SIZE));
-	extents_unpin(&extents, false);
-}
-
 /* H17. */
 
 static unsigned int nr_unpinned_dirty, nr_unpinned_clean;
@@ -881,14 +484,15 @@ static void check_dirty(struct kunit *test, struct memory *mem, u32 nr_folios,
 {
 	struct udmabuf_create_item item = memory_item(mem, 0, mem->nr_pages);
 	struct extents extents;
+	struct folio *folio;
 	u32 i;
 
 	KUNIT_ASSERT_EQ(test, 0, extents_pin(&extents, &item, 1, ANY_SIZE));
 	/* If this fails, the rest proves nothing. */
-	for (i = 0; i < mem->nr_pages; i++)
-		KUNIT_ASSERT_FALSE(test,
-				   folio_test_dirty(folio_of(memory_pfn(mem,
-									i))));
+	for (i = 0; i < mem->nr_pages; i++) {
+		folio = pfn_folio(memory_pfn(mem, i));
+		KUNIT_ASSERT_FALSE(test, folio_test_dirty(folio));
+	}
 
 	nr_unpinned_dirty = 0;
 	nr_unpinned_clean = 0;
@@ -896,9 +500,10 @@ static void check_dirty(struct kunit *test, struct memory *mem, u32 nr_folios,
 	extents_unpin(&extents, written);
 	KUNIT_EXPECT_EQ(test, nr_unpinned_dirty, written ? nr_folios : 0);
 	KUNIT_EXPECT_EQ(test, nr_unpinned_clean, written ? 0 : nr_folios);
-	for (i = 0; i < mem->nr_pages; i++)
-		KUNIT_EXPECT_EQ(test, written,
-				folio_test_dirty(folio_of(memory_pfn(mem, i))));
+	for (i = 0; i < mem->nr_pages; i++) {
+		folio = pfn_folio(memory_pfn(mem, i));
+		KUNIT_EXPECT_EQ(test, written, folio_test_dirty(folio));
+	}
 	KUNIT_EXPECT_NULL(test, extents.extent);
 	KUNIT_EXPECT_EQ(test, extents.nr, 0);
 }
@@ -921,7 +526,7 @@ static void a_large_folio_is_dirty_once(struct kunit *test)
 	struct memory *mem = memory_thp(test, 1);
 
 	memory_fill(test, mem);
-	if (!folio_test_large(folio_of(memory_pfn(mem, 0))))
+	if (!folio_test_large(pfn_folio(memory_pfn(mem, 0))))
 		kunit_skip(test, "got no large folio");
 	check_dirty(test, mem, 1, true);
 }
@@ -937,7 +542,7 @@ static void the_file_may_go_first(struct kunit *test)
 	mem = memory_shmem(test, 600);
 	item = memory_item(mem, 0, 600);
 	KUNIT_ASSERT_EQ(test, 0, extents_pin(&extents, &item, 1, ANY_SIZE));
-	folio = folio_of(memory_pfn(mem, 0));
+	folio = pfn_folio(memory_pfn(mem, 0));
 	memory_drop(test, mem);
 	KUNIT_ASSERT_NULL(test, folio->mapping);
 
@@ -957,19 +562,6 @@ static struct kunit_case memfd_cases[] = {
 	KUNIT_CASE(random_lists_keep_the_invariants),
 	KUNIT_CASE(random_lists_with_hugetlb_keep_the_invariants),
 	KUNIT_CASE(random_lists_with_thp_keep_the_invariants),
-	KUNIT_CASE(the_file_ends_where_it_ends),
-	KUNIT_CASE(the_limit_counts_all_items),
-	KUNIT_CASE_PARAM(a_bad_item_gives_back_what_the_good_ones_pinned,
-			 bad_item_gen_params),
-	KUNIT_CASE(a_batch_that_fails_gives_back_those_before_it),
-	KUNIT_CASE(a_batch_is_the_last_of_who_is_killed),
-	KUNIT_CASE(a_size_that_wraps_is_too_large),
-	KUNIT_CASE(huge_holes_take_what_nobody_has_reserved),
-	KUNIT_CASE(no_huge_page_is_no_memory),
-	KUNIT_CASE(huge_holes_beyond_the_end_are_not_filled),
-	KUNIT_CASE(huge_holes_may_come_back),
-	KUNIT_CASE(no_folio_is_an_error),
-	KUNIT_CASE(a_page_pinned_too_often_is_an_error),
 	KUNIT_CASE(written_folios_are_dirty_before_they_are_unpinned),
 	KUNIT_CASE(folios_nobody_wrote_stay_clean),
 	KUNIT_CASE(a_large_folio_is_dirty_once),

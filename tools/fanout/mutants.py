@@ -57,7 +57,8 @@ JUDGES = (
     Judge("um", "debug", without("model"), "all but the model"),
     Judge("um", "", "module=model_test", "the model"),
     Judge("x86_64", "", without("model", "plan", "shim", "fanout", "flush",
-                                "fail", "fail_pieces", "race", "race_data"),
+                                "fail", "fail_pieces", "memfd_errors", "race",
+                                "race_data"),
           "what UML cannot"),
 )
 
