@@ -160,7 +160,8 @@ def _copy_changed(source: Path, target: Path) -> None:
     """Copy the sources in @source; what has not changed keeps its time."""
     target.mkdir(parents=True, exist_ok=True)
     wanted = {path.relative_to(source): path for path in source.rglob("*")
-              if path.suffix in (".c", ".h") or path.name == "Makefile"}
+              if path.suffix in (".c", ".h")
+              or path.name in ("Makefile", "Kbuild")}
     for relative, path in wanted.items():
         copy = target / relative
         if not copy.is_file() or copy.read_bytes() != path.read_bytes():
@@ -173,11 +174,10 @@ def _build_modules(kernel: Kernel, log: Path) -> list[Path]:
     build = kernel.build / "modules"
     _copy_changed(REPO / "driver", build / "driver")
     _copy_changed(GUEST, build / "importer")
-    (build / "importer/Makefile").write_text("obj-m := edu_importer.o\n")
     (build / "Kbuild").write_text("obj-m += driver/ importer/\n")
     _logged("modules", ["make", "-C", kernel.headers, f"M={build}",
                         f"-j{JOBS}", "CONFIG_UDMABUF_FANOUT=m",
-                        "modules"], log,
+                        "CONFIG_EDU_IMPORTER=m", "modules"], log,
             "the guest's modules could not be built")
     return [build / "driver" / DRIVER, build / "importer" / IMPORTER]
 

@@ -20,7 +20,7 @@
 #include <linux/dma-heap.h>
 #include <linux/udmabuf.h>
 
-#include "edu_importer.h"
+#include "edu/edu_importer.h"
 #include "guest.h"
 
 #define MIB		(256 * PAGE)

@@ -15,7 +15,7 @@
 #include <linux/mempolicy.h>
 #include <linux/udmabuf.h>
 
-#include "edu_importer.h"
+#include "edu/edu_importer.h"
 #include "guest.h"
 
 #define DROP_CACHES	"/proc/sys/vm/drop_caches"

@@ -25,7 +25,7 @@
 #include <linux/mempolicy.h>
 #include <linux/udmabuf.h>
 
-#include "edu_importer.h"
+#include "edu/edu_importer.h"
 #include "guest.h"
 
 static const struct exporter all_exporters[] = {

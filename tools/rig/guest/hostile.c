@@ -25,7 +25,7 @@
 #include <linux/dma-buf.h>
 #include <linux/udmabuf.h>
 
-#include "edu_importer.h"
+#include "edu/edu_importer.h"
 #include "hostile.h"
 
 #define THREADS_MAX	32

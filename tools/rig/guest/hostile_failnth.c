@@ -20,7 +20,7 @@
 #include <linux/dma-buf.h>
 #include <linux/udmabuf.h>
 
-#include "edu_importer.h"
+#include "edu/edu_importer.h"
 #include "hostile.h"
 
 #define PAGES		8

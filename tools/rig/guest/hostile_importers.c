@@ -11,7 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
-#include "edu_importer.h"
+#include "edu/edu_importer.h"
 #include "hostile_model.h"
 
 #define BUFFER_FILES	DEBUGFS "/udmabuf-fanout"

@@ -18,7 +18,7 @@
 #include <sys/io.h>
 #endif
 
-#include "edu_importer.h"
+#include "edu/edu_importer.h"
 #include "guest.h"
 #include "player.h"
 #include "workers.h"

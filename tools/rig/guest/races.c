@@ -25,7 +25,7 @@
 
 #include <linux/udmabuf.h>
 
-#include "edu_importer.h"
+#include "edu/edu_importer.h"
 #include "guest.h"
 
 #define MODULE		"udmabuf_fanout"

@@ -22,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "edu_importer.h"
+#include "edu/edu_importer.h"
 #include "guest.h"
 
 #define BUFFER		(BUFFER_PAGES * PAGE)
