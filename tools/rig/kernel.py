@@ -62,6 +62,11 @@ def rig_of(tree: KernelTree) -> Path:
     return tree.build / "rig"
 
 
+def hostile_sources() -> list[Path]:
+    """All of the hostile program."""
+    return sorted((GUEST / "hostile").glob("*.c"))
+
+
 def _logged(what: str, command: list[str | Path], log: Path,
             failure: str) -> None:
     """Run @command; if it fails, show why and stop with @failure."""
@@ -185,7 +190,7 @@ def _build_modules(kernel: Kernel, log: Path) -> list[Path]:
 def build_hostile(program: Path, log: Path) -> None:
     """Build the hostile user as @program."""
     _logged("hostile", ["gcc", *GUEST_FLAGS, "-o", program,
-                        *sorted(GUEST.glob("hostile*.c"))], log,
+                        *hostile_sources()], log,
             "the hostile program could not be built")
 
 

@@ -3,38 +3,30 @@
  * A hostile user of the driver: threads and their children make random calls,
  * from a seed, and a model says what each may return. As init of a guest it
  * mounts what it needs, runs each of the command lines that '+' separates, and
- * powers off.
+ * powers off. world.h says who may know whom.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdatomic.h>
-#include <stdio.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
-#include <linux/dma-buf.h>
-#include <linux/udmabuf.h>
-
-#include "edu/edu_importer.h"
-#include "hostile.h"
-
-#define THREADS_MAX	32
-
-struct machine machine = {
-	.node = "/dev/udmabuf-fanout",
-	.threads = 4,
-	.seed = 1,
-};
+#include "calls.h"
+#include "knobs.h"
+#include "life.h"
+#include "machine.h"
+#include "places.h"
+#include "say.h"
+#include "shared.h"
+#include "sweep.h"
 
 static const char usage[] =
 	"--seed N --seconds S --calls N --threads T --node PATH --twice --sweep";
@@ -44,196 +36,12 @@ static double seconds_wanted = 10;
 static atomic_bool stop;
 static atomic_uint running;
 
-/* One line, whole whatever others write. */
-static void put_line(const char *mark, const char *format, va_list args)
-{
-	char line[400];
-	int at;
-
-	at = snprintf(line, sizeof(line) - 1, "hostile: %s", mark);
-	at += vsnprintf(line + at, sizeof(line) - 1 - at, format, args);
-	if (at > (int)sizeof(line) - 2)
-		at = sizeof(line) - 2;
-	line[at++] = '\n';
-	if (write(STDOUT_FILENO, line, at) < 0)
-		_exit(2);
-}
-
-void say(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	put_line("", format, args);
-	va_end(args);
-}
-
-void die(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	put_line("FAILED ", format, args);
-	va_end(args);
-	_exit(1);
-}
-
 static double now(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return t.tv_sec + t.tv_nsec / 1e9;
-}
-
-void write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	if (write(fd, text, strlen(text)) < 0)
-		say("%s: %s", path, strerror(errno));
-	close(fd);
-}
-
-/* The number after @name in a file of the kernel, -1 if it is not there. */
-static long read_number(const char *path, const char *name)
-{
-	FILE *file = fopen(path, "re");
-	long number = -1;
-	char line[256], *at;
-
-	if (!file)
-		return -1;
-	while (number < 0 && fgets(line, sizeof(line), file)) {
-		at = strstr(line, name);
-		if (at)
-			number = strtol(at + strlen(name), NULL, 10);
-	}
-	fclose(file);
-	return number;
-}
-
-static long pins(void)
-{
-	/* Have all CPUs add what they counted. */
-	write_text("/proc/sys/vm/stat_refresh", "1");
-	return read_number("/proc/vmstat", "nr_foll_pin_acquired ") -
-	       read_number("/proc/vmstat", "nr_foll_pin_released ");
-}
-
-/* How many dma-bufs there are, -1 if nobody tells. */
-static long buffers(void)
-{
-	return read_number(DEBUGFS "/dma_buf/bufinfo", "Total ");
-}
-
-/*
- * How many files are open, by whomever. Of several CPUs each keeps up to 32 to
- * itself: then nobody tells.
- */
-static long files(void)
-{
-	if (sysconf(_SC_NPROCESSORS_ONLN) > 1)
-		return -1;
-	return read_number("/proc/sys/fs/file-nr", "");
-}
-
-static bool is_dma_debug(void)
-{
-	char answer = 'Y';
-	int fd = open(DEBUGFS "/dma-api/disabled", O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return false;
-	if (read(fd, &answer, 1) != 1)
-		answer = 'Y';
-	close(fd);
-	return answer == 'N';
-}
-
-/*
- * Everything that was taken is given back, at once or when a fence signals;
- * @open_files are the caller's, opened since the beginning.
- */
-void check_returned(unsigned int open_files)
-{
-	struct timespec moment = { .tv_nsec = 20000000 };
-	unsigned int i;
-
-	for (i = 0; i < 100; i++) {
-		if (pins() == machine.pins && buffers() == machine.buffers &&
-		    (machine.files < 0 ||
-		     files() == machine.files + open_files))
-			return;
-		nanosleep(&moment, NULL);
-	}
-	die("left behind: %ld pins, %ld dma-bufs, %ld files",
-	    pins() - machine.pins, buffers() - machine.buffers,
-	    files() - machine.files - open_files);
-}
-
-static void find_devices(void)
-{
-	bool swiotlb = access(DEBUGFS "/swiotlb", F_OK) == 0 ||
-		       !machine.debugfs;
-	bool force = read_number("/proc/cmdline", "swiotlb=force") >= 0;
-	struct edu_device_info info = { };
-	int fd = open("/dev/edu-importer", O_RDWR | O_CLOEXEC);
-
-	if (fd < 0) {
-		say("no importer: none of its calls is made");
-		return;
-	}
-	for (; machine.devices < ARRAY_SIZE(machine.bounces); info.index++) {
-		if (ioctl(fd, EDU_DEVICE_INFO, &info))
-			break;
-		machine.bounces[machine.devices] =
-			swiotlb && (force || info.mask_bits < 64);
-		machine.bounces_any |= machine.bounces[machine.devices++];
-	}
-	close(fd);
-}
-
-/* What this kernel has of what the calls are about. */
-static void look_around(void)
-{
-	struct udmabuf_create create = { .flags = UDMABUF_FLAGS_CLOEXEC };
-	struct dma_buf_export_sync_file export = { };
-	int node = open(machine.node, O_RDWR | O_CLOEXEC);
-	int memfd = memfd_create("probe", MFD_ALLOW_SEALING), buffer;
-
-	if (node < 0 || memfd < 0)
-		die("%s: %s", machine.node, strerror(errno));
-	machine.debugfs = !access(DEBUGFS "/udmabuf-fanout", F_OK) &&
-			  !access(DEBUGFS "/dma_buf/bufinfo", R_OK);
-	if (!machine.debugfs)
-		say("no debugfs: what is there is not compared with the model");
-	share_arena();
-	machine.uml = read_number("/proc/cpuinfo", "User Mode Linux") >= 0;
-	find_devices();
-
-	create.memfd = memfd;
-	create.size = PAGE;
-	if (ftruncate(memfd, PAGE) || fcntl(memfd, F_ADD_SEALS, F_SEAL_SHRINK))
-		die("no memfd: %s", strerror(errno));
-	buffer = ioctl(node, UDMABUF_CREATE, &create);
-	if (buffer < 0)
-		die("no buffer: %s", strerror(errno));
-	machine.sync_files = ioctl(buffer, DMA_BUF_IOCTL_EXPORT_SYNC_FILE,
-				   &export) && errno == EINVAL;
-	close(buffer);
-	close(memfd);
-	close(node);
-	machine.dma_debug = is_dma_debug();
-	machine.pins = pins();
-	machine.buffers = buffers();
-	machine.files = files();
-	say("%u importer devices%s%s; %ld pins, %ld dma-bufs, %ld files",
-	    machine.devices, machine.bounces_any ? ", some may be bounced" : "",
-	    machine.dma_debug ? ", DMA API debugging" : "", machine.pins,
-	    machine.buffers, machine.files);
 }
 
 static void *thread_main(void *argument)
@@ -264,7 +72,7 @@ static __u64 total_calls(void)
 static __u64 generate(void)
 {
 	struct timespec moment = { .tv_nsec = 50000000 };
-	pthread_t thread[THREADS_MAX];
+	pthread_t thread[WORLDS];
 	double begun, said, spent;
 	__u64 hash = 0;
 	unsigned int i, kind;
@@ -294,8 +102,7 @@ static __u64 generate(void)
 	close_shared();
 	default_parameters();
 	check_returned(0);
-	if (machine.dma_debug && !is_dma_debug())
-		die("DMA API debugging has given up");
+	check_dma_debug();
 
 	for (kind = 0; kind < kinds; kind++) {
 		__u64 passed = 0, failed = 0;
@@ -373,8 +180,12 @@ static void program(int argc, char **argv)
 			die("usage: %s", usage);
 		}
 	}
-	if (!machine.threads || machine.threads > THREADS_MAX)
-		die("1 to %u threads", THREADS_MAX);
+	if (!machine.threads || machine.threads > WORLDS)
+		die("1 to %u threads", WORLDS);
+	share_knobs();
+	share_worlds();
+	share_attachments();
+	catch_signals();
 	look_around();
 	if (faults) {
 		sweep();

@@ -1,27 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Every call is made with its first fault, then with its second, and so on,
- * until one was not reached. /proc/thread-self/fail-nth counts what can be made
- * to fail: allocations and, where the kernel has that, accesses to user memory.
- * A call either works or has done nothing, and works the next time.
+ * The sweep of faults: see sweep.h.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <linux/dma-buf.h>
 #include <linux/udmabuf.h>
 
-#include "edu/edu_importer.h"
-#include "hostile.h"
+#include "../edu/edu_importer.h"
+#include "machine.h"
+#include "say.h"
+#include "sweep.h"
 
 #define PAGES		8
 #define FAULTS_MAX	500
@@ -39,11 +38,6 @@ static struct subject {
 } subject;
 
 static struct edu_map direction;	/* what map asks for */
-
-static int error_of(long ret)
-{
-	return ret < 0 ? errno : 0;
-}
 
 static void must(long ret, const char *what)
 {
