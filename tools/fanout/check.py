@@ -28,7 +28,7 @@ EXCUSED = (
     ("tools/rig/guest/hostile/*.c",
      ("USE_NEGATIVE_ERRNO", "VOLATILE", "ENOSYS"),
      "errno is what user space sees, and touching memory is the point"),
-    ("tools/rig/guest/[pr]*_*.c", ("USE_NEGATIVE_ERRNO",),
+    ("tools/rig/guest/[dp]*/*.c", ("USE_NEGATIVE_ERRNO",),
      "errno is what user space sees"),
     ("kunit/model.[ch]", _NOT_IN_PROGRAMS, "built as a program, too"),
     ("driver/merge.h", _NOT_IN_PROGRAMS, "built as a program, too"),

@@ -29,10 +29,8 @@ BUILT = {"debug": (("guest.config", "kasan.config"), "10 minutes"),
 # its own, and would take most of the watchpoints.
 _WATCHED = "KCSAN_SANITIZE=$(if $(filter drivers/dma-buf kernel/dma,$(obj)),y,n)"
 
-_GUEST_SOURCES = ("guest.c", "steps.c", "buffers.c", "scenarios.c",
-                  "programs.c", "patterns.c", "workers.c", "bench.c", "plan.c",
-                  "races.c", "player.c", "player_oracle.c",
-                  "player_guest.c")
+# The folders of the guest program, whose core/run.h says who may know whom.
+PARTS = ("core", "demo", "bench", "races", "player")
 _PLAN = REPO / "driver/sync_plan.c"
 # What the kernel has for attributes and user space has not.
 GUEST_FLAGS = ("-static", "-pthread", "-O2", "-Wall", "-Wextra", "-Werror",
@@ -60,6 +58,14 @@ class Kernel:
 def rig_of(tree: KernelTree) -> Path:
     """Where what the rig builds and finds for @tree lies."""
     return tree.build / "rig"
+
+
+def guest_sources() -> list[Path]:
+    """All of the guest program but what the tools' tests put in its place."""
+    return [GUEST / "guest.c", _PLAN,
+            *(path for part in PARTS
+              for path in sorted((GUEST / part).glob("*.c"))
+              if not path.stem.endswith("_sim"))]
 
 
 def hostile_sources() -> list[Path]:
@@ -214,7 +220,7 @@ def initramfs(kernel: Kernel) -> Path:
         _logged("modules", ["objcopy", "-g", module, root / module.name], log,
                 "a module could not be stripped")
     _logged("guest", ["gcc", *GUEST_FLAGS, "-o", root / "init",
-                      *(GUEST / name for name in _GUEST_SOURCES), _PLAN], log,
+                      *guest_sources()], log,
             "the guest program could not be built")
     build_hostile(root / "hostile", log)
     # Newer ones include kselftest.h by its name alone.

@@ -296,7 +296,7 @@ class Bench(unittest.TestCase):
 
     def test_targets_name_rows_and_columns_that_exist(self) -> None:
         """A target on a row that was renamed would never be judged."""
-        source = (kernel.GUEST / "bench.c").read_text()
+        source = (kernel.GUEST / "bench/bench.c").read_text()
         for target in bench.TARGETS:
             self.assertIn(f'"{target.row}"', source)
             self.assertIn(target.column, bench.COLUMNS)
@@ -420,8 +420,9 @@ class Rows(unittest.TestCase):
         subprocess.run(
             ["gcc", *kernel.GUEST_FLAGS, "-Dioctl=model_ioctl", "-o",
              cls.program, *(kernel.GUEST / name for name in (
-                 "rows_sim.c", "steps.c", "scenarios.c", "programs.c",
-                 "patterns.c", "workers.c"))], check=True)
+                 "core/run.c", "core/words.c", "core/steps.c",
+                 "core/workers.c", "demo/scenarios.c", "demo/programs.c",
+                 "demo/patterns.c", "demo/rows_sim.c"))], check=True)
 
     def play(self, *words: str) -> list[str]:
         """What was not right, and how many rows there were."""
@@ -454,8 +455,9 @@ class Oracle(unittest.TestCase):
         cls.program = Path(folder.name) / "player_sim"
         subprocess.run(
             ["gcc", "-O2", "-D_GNU_SOURCE", "-o", cls.program,
-             *(kernel.GUEST / name for name in (
-                 "player.c", "player_oracle.c", "player_sim.c"))],
+             *(kernel.GUEST / "player" / name for name in (
+                 "games.c", "moves.c", "tell.c", "oracle.c",
+                 "player_sim.c"))],
             check=True)
 
     def play(self, *words: str, games: int = 2000) -> tuple[bool, list[str]]:
