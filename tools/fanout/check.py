@@ -26,10 +26,10 @@ _NOT_IN_PROGRAMS = ("ARRAY_SIZE", "BIT_MACRO", "PREFER_KERNEL_TYPES",
                     "PREFER_DEFINED_ATTRIBUTE_MACRO")
 EXCUSED = (
     ("tools/*", _NOT_IN_PROGRAMS, "programs have none of the kernel's macros"),
-    ("tools/rig/guest/hostile*.c",
+    ("tools/rig/guest/hostile/*.c",
      ("USE_NEGATIVE_ERRNO", "VOLATILE", "ENOSYS"),
      "errno is what user space sees, and touching memory is the point"),
-    ("tools/rig/guest/[pr]*_*.c", ("USE_NEGATIVE_ERRNO",),
+    ("tools/rig/guest/[dp]*/*.c", ("USE_NEGATIVE_ERRNO",),
      "errno is what user space sees"),
     ("kunit/model.h", _NOT_IN_PROGRAMS, "built as a program, too"),
     ("driver/merge.h", _NOT_IN_PROGRAMS, "built as a program, too"),

@@ -29,10 +29,8 @@ BUILT = {"debug": (("guest.config", "kasan.config"), "10 minutes"),
 # its own, and would take most of the watchpoints.
 _WATCHED = "KCSAN_SANITIZE=$(if $(filter drivers/dma-buf kernel/dma,$(obj)),y,n)"
 
-_GUEST_SOURCES = ("guest.c", "steps.c", "buffers.c", "scenarios.c",
-                  "programs.c", "patterns.c", "workers.c", "bench.c", "plan.c",
-                  "races.c", "player.c", "player_oracle.c",
-                  "player_guest.c")
+# The folders of the guest program, whose core/run.h says who may know whom.
+PARTS = ("core", "demo", "bench", "races", "player")
 _PLAN = REPO / "driver/sync_plan.c"
 # What the kernel has for attributes and user space has not.
 GUEST_FLAGS = ("-static", "-pthread", "-O2", "-Wall", "-Wextra", "-Werror",
@@ -60,6 +58,19 @@ class Kernel:
 def rig_of(tree: KernelTree) -> Path:
     """Where what the rig builds and finds for @tree lies."""
     return tree.build / "rig"
+
+
+def guest_sources() -> list[Path]:
+    """All of the guest program but what the tools' tests put in its place."""
+    return [GUEST / "guest.c", _PLAN,
+            *(path for part in PARTS
+              for path in sorted((GUEST / part).glob("*.c"))
+              if not path.stem.endswith("_sim"))]
+
+
+def hostile_sources() -> list[Path]:
+    """All of the hostile program."""
+    return sorted((GUEST / "hostile").glob("*.c"))
 
 
 def _logged(what: str, command: list[str | Path], log: Path,
@@ -160,7 +171,8 @@ def _copy_changed(source: Path, target: Path) -> None:
     """Copy the sources in @source; what has not changed keeps its time."""
     target.mkdir(parents=True, exist_ok=True)
     wanted = {path.relative_to(source): path for path in source.rglob("*")
-              if path.suffix in (".c", ".h") or path.name == "Makefile"}
+              if path.suffix in (".c", ".h")
+              or path.name in ("Makefile", "Kbuild")}
     for relative, path in wanted.items():
         copy = target / relative
         if not copy.is_file() or copy.read_bytes() != path.read_bytes():
@@ -173,11 +185,10 @@ def _build_modules(kernel: Kernel, log: Path) -> list[Path]:
     build = kernel.build / "modules"
     _copy_changed(REPO / "driver", build / "driver")
     _copy_changed(GUEST, build / "importer")
-    (build / "importer/Makefile").write_text("obj-m := edu_importer.o\n")
     (build / "Kbuild").write_text("obj-m += driver/ importer/\n")
     _logged("modules", ["make", "-C", kernel.headers, f"M={build}",
                         f"-j{JOBS}", "CONFIG_UDMABUF_FANOUT=m",
-                        "modules"], log,
+                        "CONFIG_EDU_IMPORTER=m", "modules"], log,
             "the guest's modules could not be built")
     return [build / "driver" / DRIVER, build / "importer" / IMPORTER]
 
@@ -185,7 +196,7 @@ def _build_modules(kernel: Kernel, log: Path) -> list[Path]:
 def build_hostile(program: Path, log: Path) -> None:
     """Build the hostile user as @program."""
     _logged("hostile", ["gcc", *GUEST_FLAGS, "-o", program,
-                        *sorted(GUEST.glob("hostile*.c"))], log,
+                        *hostile_sources()], log,
             "the hostile program could not be built")
 
 
@@ -209,7 +220,7 @@ def initramfs(kernel: Kernel) -> Path:
         _logged("modules", ["objcopy", "-g", module, root / module.name], log,
                 "a module could not be stripped")
     _logged("guest", ["gcc", *GUEST_FLAGS, "-o", root / "init",
-                      *(GUEST / name for name in _GUEST_SOURCES), _PLAN], log,
+                      *guest_sources()], log,
             "the guest program could not be built")
     build_hostile(root / "hostile", log)
     # Newer ones include kselftest.h by its name alone.

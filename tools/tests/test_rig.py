@@ -2,10 +2,12 @@
 """Tests of the rig: how it reads, judges and watches a guest."""
 
 import contextlib
+import graphlib
 import io
 import errno
 import json
 import os
+import re
 import subprocess
 import tempfile
 import time
@@ -15,7 +17,7 @@ from unittest import mock
 
 from fanout import apt, tree
 from fanout.headers import Headers
-from fanout.host import Failure
+from fanout.host import REPO, Failure
 from rig import bench, kernel, machine, picture, player, races, results
 from rig.machine import GuestFailed
 
@@ -296,7 +298,7 @@ class Bench(unittest.TestCase):
 
     def test_targets_name_rows_and_columns_that_exist(self) -> None:
         """A target on a row that was renamed would never be judged."""
-        source = (kernel.GUEST / "bench.c").read_text()
+        source = (kernel.GUEST / "bench/bench.c").read_text()
         for target in bench.TARGETS:
             self.assertIn(f'"{target.row}"', source)
             self.assertIn(target.column, bench.COLUMNS)
@@ -407,6 +409,48 @@ class Player(unittest.TestCase):
             "100 games")
 
 
+class Layers(unittest.TestCase):
+    """Who knows whom in the guest's programs."""
+
+    def calls(self, sources: list[Path]) -> dict[Path, set[Path]]:
+        """Which of @sources each of them calls, by what the linker sees."""
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run(["gcc", *kernel.GUEST_FLAGS, "-O0", "-c", *sources],
+                           cwd=folder, check=True)
+            symbols = {source: [
+                line.split()[-2:] for line in subprocess.run(
+                    ["nm", f"{source.stem}.o"], cwd=folder, check=True,
+                    text=True, stdout=subprocess.PIPE).stdout.splitlines()]
+                for source in sources}
+        owners = {name: source for source in sources
+                  for kind, name in symbols[source]
+                  if kind.isupper() and kind != "U"}
+        return {source: {owners[name] for kind, name in symbols[source]
+                         if kind == "U" and name in owners}
+                for source in sources}
+
+    def test_nobody_calls_in_a_circle(self) -> None:
+        """Neither in the guest program nor in the hostile one."""
+        for sources in (kernel.guest_sources(), kernel.hostile_sources()):
+            graphlib.TopologicalSorter(self.calls(sources)).prepare()
+
+    def test_parts_know_the_core_and_no_other(self) -> None:
+        """The core knows none of them, and the hostile program is alone."""
+        plan = REPO / "driver/sync_plan.h"
+        door = kernel.GUEST / "edu/edu_importer.h"
+        core = kernel.GUEST / "core"
+        for name in (*kernel.PARTS, "hostile"):
+            folder = kernel.GUEST / name
+            for source in folder.glob("*.[ch]"):
+                for header in re.findall(r'^#include "(.*)"$',
+                                         source.read_text(), re.MULTILINE):
+                    path = (folder / header).resolve()
+                    with self.subTest(f"{name}/{source.name}: {header}"):
+                        self.assertTrue(
+                            path in (plan, door) or path.parent == folder
+                            or path.parent == core and name != "hostile")
+
+
 class Rows(unittest.TestCase):
     """The demo's rows, on a model exporter in place of a kernel."""
 
@@ -420,8 +464,9 @@ class Rows(unittest.TestCase):
         subprocess.run(
             ["gcc", *kernel.GUEST_FLAGS, "-Dioctl=model_ioctl", "-o",
              cls.program, *(kernel.GUEST / name for name in (
-                 "rows_sim.c", "steps.c", "scenarios.c", "programs.c",
-                 "patterns.c", "workers.c"))], check=True)
+                 "core/run.c", "core/words.c", "core/steps.c",
+                 "core/workers.c", "demo/scenarios.c", "demo/programs.c",
+                 "demo/patterns.c", "demo/rows_sim.c"))], check=True)
 
     def play(self, *words: str) -> list[str]:
         """What was not right, and how many rows there were."""
@@ -454,8 +499,9 @@ class Oracle(unittest.TestCase):
         cls.program = Path(folder.name) / "player_sim"
         subprocess.run(
             ["gcc", "-O2", "-D_GNU_SOURCE", "-o", cls.program,
-             *(kernel.GUEST / name for name in (
-                 "player.c", "player_oracle.c", "player_sim.c"))],
+             *(kernel.GUEST / "player" / name for name in (
+                 "games.c", "moves.c", "tell.c", "oracle.c",
+                 "player_sim.c"))],
             check=True)
 
     def play(self, *words: str, games: int = 2000) -> tuple[bool, list[str]]:

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Programs as they are: what is shipped calls SYNC too seldom, too often, for
+ * the wrong access, from another process or not at all. Each row is one such
+ * pattern (patterns.c) over one set of devices: a reader, a writer, and one that
+ * does both, where the kernel bounces; then pairs.
+ */
+#include "patterns.h"
+#include "table.h"
+
+#define ROW(id, text, pattern, ...) \
+	{ .name = id, .title = text, PLAYED_BY(__VA_ARGS__), .steps = pattern }
+
+static const struct scenario programs[] = {
+	ROW("never-ended-writes", "START(RW) a frame, no END: bounced writer",
+	    never_ended, { B1, WRITES }),
+	ROW("never-ended-both", "... bounced, both directions",
+	    never_ended, { B1, BOTH }),
+	ROW("never-ended-beside", "... bounced writer, direct reader",
+	    never_ended, { B1, WRITES }, { D1, READS }),
+	ROW("never-ended-direct", "... direct writer, bounced both directions",
+	    never_ended, { D1, WRITES }, { B1, BOTH }),
+
+	ROW("end-read-writes", "START(RW) .. END(READ): bounced writer",
+	    ended_for_reading, { B1, WRITES }),
+	ROW("end-read-both", "... bounced, both directions",
+	    ended_for_reading, { B1, BOTH }),
+	ROW("end-read-stores", "... stores, bounced reader",
+	    stores_ended_for_reading, { B1, READS }),
+	ROW("end-read-stores-both", "... stores, bounced, both directions",
+	    stores_ended_for_reading, { B1, BOTH }),
+	ROW("end-read-stores-direct", "... stores, direct writer, bounced reader",
+	    stores_ended_for_reading, { D1, WRITES }, { B1, READS }),
+
+	ROW("end-alone-reads", "END(RW) alone as a flush: bounced reader",
+	    end_alone, { B1, READS }),
+	ROW("end-alone-both", "... bounced, both directions",
+	    end_alone, { B1, BOTH }),
+	ROW("end-alone-beside", "... bounced and direct reader",
+	    end_alone, { B1, READS }, { D1, READS }),
+	ROW("end-alone-memfd", "... bounced reader, stores through the memfd",
+	    end_alone_memfd, { B1, READS }),
+
+	ROW("end-write-reads", "START(READ) .. END(WRITE): bounced reader",
+	    read_begun_write_ended, { B1, READS }),
+	ROW("end-write-both", "... bounced, both directions",
+	    read_begun_write_ended, { B1, BOTH }),
+	ROW("end-write-two", "... bounced writer, bounced reader",
+	    read_begun_write_ended, { B1, WRITES }, { B2, READS }),
+	ROW("end-write-direct", "... direct writer, bounced reader",
+	    read_begun_write_ended, { D1, WRITES }, { B1, READS }),
+
+	ROW("ignored-reads", "START interrupted, write, END: bounced reader",
+	    interruption_ignored, { B1, READS }),
+	ROW("ignored-both", "... bounced, both directions",
+	    interruption_ignored, { B1, BOTH }),
+	ROW("ignored-two", "... bounced writer, bounced reader",
+	    interruption_ignored, { B1, WRITES }, { B2, READS }),
+	ROW("ignored-direct", "... direct writer, bounced reader",
+	    interruption_ignored, { D1, WRITES }, { B1, READS }),
+	ROW("believed", "START interrupted, no END: bounced writer",
+	    interruption_believed, { B1, WRITES }),
+	ROW("half-begun-writes", "begin succeeds, the core fails: bounced writer",
+	    half_begun, { B1, WRITES }),
+	ROW("half-begun-both", "... bounced, both directions",
+	    half_begun, { B1, BOTH }),
+
+	ROW("flush-reads", "END(WRITE) within an access: bounced reader",
+	    flushes_in_access, { B1, READS }),
+	ROW("flush-both", "... bounced, both directions",
+	    flushes_in_access, { B1, BOTH }),
+	ROW("flush-beside", "... bounced and direct reader",
+	    flushes_in_access, { B1, READS }, { D1, READS }),
+	ROW("reread-writes", "START(READ) within an access: bounced writer",
+	    rereads_in_access, { B1, WRITES }),
+	ROW("reread-both", "... bounced, both directions",
+	    rereads_in_access, { B1, BOTH }),
+	ROW("reread-stores", "... after stores: bounced writer",
+	    rereads_after_stores, { B1, WRITES }),
+	ROW("reread-stores-both", "... after stores: bounced, both directions",
+	    rereads_after_stores, { B1, BOTH }),
+	ROW("reread-stores-two", "... after stores: bounced writer and reader",
+	    rereads_after_stores, { B1, WRITES }, { B2, READS }),
+	ROW("reread-stores-direct", "... after stores: direct writer, bounced reader",
+	    rereads_after_stores, { D1, WRITES }, { B1, READS }),
+
+	ROW("twice-writes", "START, START, END a frame: bounced writer",
+	    begun_twice, { B1, WRITES }),
+	ROW("twice-both", "... bounced, both directions",
+	    begun_twice, { B1, BOTH }),
+	ROW("twice-beside", "... bounced writer, direct reader",
+	    begun_twice, { B1, WRITES }, { D1, READS }),
+	ROW("twice-direct", "... direct writer, bounced reader",
+	    begun_twice, { D1, WRITES }, { B1, READS }),
+
+	ROW("forgotten-writes", "another process forgot END: bounced writer",
+	    forgotten_by_other, { B1, WRITES }),
+	ROW("forgotten-reads", "... bounced reader",
+	    forgotten_by_other, { B1, READS }),
+	ROW("forgotten-both", "... bounced, both directions",
+	    forgotten_by_other, { B1, BOTH }),
+	ROW("forgotten-two", "... bounced writer, bounced reader",
+	    forgotten_by_other, { B1, WRITES }, { B2, READS }),
+
+	ROW("other-ends-reads", "another process ENDs: bounced reader",
+	    ended_by_other, { B1, READS }),
+	ROW("other-ends-both", "... bounced, both directions",
+	    ended_by_other, { B1, BOTH }),
+	ROW("thread-ends", "... another thread: bounced, both directions",
+	    ended_by_thread, { B1, BOTH }),
+	ROW("not-its-own-writes", "another ENDs what is not its: bounced writer",
+	    not_ended_by_other, { B1, WRITES }),
+	ROW("not-its-own-both", "... bounced, both directions",
+	    not_ended_by_other, { B1, BOTH }),
+	ROW("not-its-own-beside", "... bounced writer, direct reader",
+	    not_ended_by_other, { B1, WRITES }, { D1, READS }),
+
+	ROW("double-writes", "double buffer, write held open: bounced writer",
+	    double_buffer, { B1, WRITES }),
+	ROW("double-both", "... bounced, both directions",
+	    double_buffer, { B1, BOTH }),
+	ROW("double-two", "... bounced writer, bounced reader",
+	    double_buffer, { B1, WRITES }, { B2, READS }),
+	ROW("double-beside", "... bounced writer, direct reader",
+	    double_buffer, { B1, WRITES }, { D1, READS }),
+	ROW("double-direct", "... direct writer, bounced reader",
+	    double_buffer, { D1, WRITES }, { B1, READS }),
+	ROW("mixed-bytes", "... every second byte: bounced, both directions",
+	    mixed_bytes, { B1, BOTH }),
+	ROW("same-bytes", "... the same bytes: bounced both, direct reader",
+	    same_bytes, { B1, BOTH }, { D1, READS }),
+
+	ROW("kernel-wrote-writes", "vmap, store, vunmap: bounced writer",
+	    kernel_wrote, { B1, WRITES }),
+	ROW("kernel-wrote-reads", "... bounced reader",
+	    kernel_wrote, { B1, READS }),
+	ROW("kernel-wrote-both", "... bounced, both directions",
+	    kernel_wrote, { B1, BOTH }),
+	ROW("kernel-writes-both", "stores in a lasting vmap: bounced, both ways",
+	    kernel_writes, { B1, BOTH }),
+	ROW("kernel-writes-beside", "... bounced writer, direct reader",
+	    kernel_writes, { B1, WRITES }, { D1, READS }),
+
+	ROW("unmaps-writes", "unmap in a forgotten access: bounced writer",
+	    unmaps_in_access, { B1, WRITES }),
+	ROW("unmaps-both", "... bounced, both directions",
+	    unmaps_in_access, { B1, BOTH }),
+	ROW("unmaps-two", "... bounced writer, bounced reader",
+	    unmaps_in_access, { B1, WRITES }, { B2, READS }),
+	ROW("unmaps-beside", "... bounced writer, direct reader",
+	    unmaps_in_access, { B1, WRITES }, { D1, READS }),
+	ROW("maps", "map in a forgotten access: bounced writer, bounced reader",
+	    maps_in_access, { B1, WRITES }, { B2, READS, LATE }),
+
+	ROW("camera-display", "direct and bounced, in both directions each",
+	    both_write, { D1, BOTH }, { B1, BOTH }),
+	ROW("two-bounced-both", "two bounced, in both directions each",
+	    both_write, { B1, BOTH }, { B2, BOTH }),
+};
+
+const struct block programs_as_they_are = {
+	"programs as they are", programs, ARRAY_SIZE(programs)
+};
