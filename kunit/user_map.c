@@ -130,13 +130,23 @@ unsigned long mapped_pfn(u32 page, bool *huge)
 	return pfn;
 }
 
+/* As mm/memory.c has it, before it calls a handler. */
+static pmd_t *make_pmd(struct mm_struct *mm, unsigned long addr)
+{
+	p4d_t *p4d = p4d_alloc(mm, pgd_offset(mm, addr), addr);
+	pud_t *pud = p4d ? pud_alloc(mm, p4d, addr) : NULL;
+
+	return pud ? pmd_alloc(mm, pud, addr) : NULL;
+}
+
 /**
  * user_fault() - call a fault handler of a mapping
  * @page: where
  * @pgoff: the page of the buffer that is asked for, if it has it or not
  * @order: 0 for the handler of small faults, or how large an entry is asked for
  *
- * Return: what the handler says; VM_FAULT_SIGSEGV where nothing is mapped.
+ * Return: what the handler says; VM_FAULT_SIGSEGV where nothing is mapped;
+ * VM_FAULT_OOM.
  */
 vm_fault_t user_fault(u32 page, pgoff_t pgoff, unsigned int order)
 {
@@ -154,12 +164,15 @@ vm_fault_t user_fault(u32 page, pgoff_t pgoff, unsigned int order)
 			.pgoff = pgoff,
 			.address = addr,
 			.real_address = addr,
-			.pmd = pmd_off(mm, addr),
+			.pmd = make_pmd(mm, addr),
 			.flags = FAULT_FLAG_USER | FAULT_FLAG_WRITE,
 		};
 
-		ret = order ? vma->vm_ops->huge_fault(&vmf, order) :
-			      vma->vm_ops->fault(&vmf);
+		if (!vmf.pmd)
+			ret = VM_FAULT_OOM;
+		else
+			ret = order ? vma->vm_ops->huge_fault(&vmf, order) :
+				      vma->vm_ops->fault(&vmf);
 	}
 	mmap_read_unlock(mm);
 	return ret;
