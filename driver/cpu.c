@@ -75,13 +75,26 @@ static vm_fault_t insert_pages(struct vm_fault *vmf)
 	return VM_FAULT_NOPAGE;
 }
 
+/* Whether one of the folios has a poisoned page; each is asked once. */
+static bool has_poisoned(unsigned long pfn, unsigned long end)
+{
+	struct folio *folio;
+
+	for (; pfn < end; pfn = folio_pfn(folio) + folio_nr_pages(folio)) {
+		folio = page_folio(pfn_to_page(pfn));
+		if (folio_contain_hwpoisoned_page(folio))
+			return true;
+	}
+	return false;
+}
+
 static vm_fault_t insert_huge_page(struct vm_fault *vmf, unsigned int order)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	const struct cpu_mappings *cpu = vma->vm_private_data;
 	unsigned long addr = vmf->address & PMD_MASK;
 	const struct extent *extent;
-	unsigned long pfn, i;
+	unsigned long pfn;
 	pgoff_t pgoff;
 
 	if (!IS_ENABLED(CONFIG_ARCH_SUPPORTS_PMD_PFNMAP) ||
@@ -98,9 +111,8 @@ static vm_fault_t insert_huge_page(struct vm_fault *vmf, unsigned int order)
 	if (!IS_ALIGNED(pfn, 1UL << PMD_ORDER) ||
 	    pgoff + (1UL << PMD_ORDER) > extent->pgoff + extent->nr_pages)
 		return VM_FAULT_FALLBACK;
-	for (i = 0; i < 1UL << PMD_ORDER; i++)
-		if (is_poisoned(pfn + i))
-			return VM_FAULT_FALLBACK;
+	if (has_poisoned(pfn, pfn + (1UL << PMD_ORDER)))
+		return VM_FAULT_FALLBACK;
 
 	return insert_pfn_pmd(vmf, pfn);
 }

@@ -52,6 +52,22 @@ static bool is_whole(const struct extents *mem, const struct table_limits *limit
 	       !(limits->boundary_pages & (EXTENT_BOUNDARY - 1));
 }
 
+/* In a straight line: of scattered small pages there are many. */
+static struct scatterlist *add_whole(struct scatterlist *sg,
+				     const struct extents *mem)
+{
+	const struct extent *extent = mem->extent;
+	const struct extent *last = extent + mem->nr, *end;
+
+	while (extent < last) {
+		end = extent + min(last - extent, 4096);
+		for (; extent < end; extent++)
+			sg = table_add(sg, extent->pfn, extent->nr_pages);
+		cond_resched();
+	}
+	return sg;
+}
+
 /* A table of the extents that the device is given, which may be none. */
 static int build_own_table(struct fanout_mapping *mapping,
 			   const struct extents *mem,
@@ -78,11 +94,11 @@ static int build_own_table(struct fanout_mapping *mapping,
 		return ret;
 
 	sg = mapping->own.sgl;
-	for (i = 0; i < mem->nr; i++) {
+	if (whole)
+		sg = add_whole(sg, mem);
+	for (i = 0; !whole && i < mem->nr; i++) {
 		extents_breathe(i);
-		if (whole)
-			sg = table_add(sg, extent[i].pfn, extent[i].nr_pages);
-		else if (is_given(mapping->dev, &extent[i], given))
+		if (is_given(mapping->dev, &extent[i], given))
 			sg = table_add_within(sg, extent[i].pfn,
 					      extent[i].nr_pages, limits);
 	}

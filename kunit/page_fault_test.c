@@ -310,6 +310,8 @@ static void a_page_table_in_the_way_stays(struct kunit *test)
 static void heal(void *page)
 {
 	ClearPageHWPoison(page);
+	if (PageCompound(page))
+		folio_clear_has_hwpoisoned(page_folio((struct page *)page));
 }
 
 static void poison(struct kunit *test, struct memory *mem, u32 page)
@@ -321,6 +323,8 @@ static void poison(struct kunit *test, struct memory *mem, u32 page)
 	/* As memory_failure() leaves it. */
 	if (folio_test_hugetlb(page_folio(bad)))
 		bad = folio_page(page_folio(bad), 0);
+	else if (folio_test_large(page_folio(bad)))
+		folio_set_has_hwpoisoned(page_folio(bad));
 	SetPageHWPoison(bad);
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, heal, bad));
 }
