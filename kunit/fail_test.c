@@ -63,7 +63,7 @@ static bool try(struct stage *s, unsigned int nth, bool all)
 	const struct row *row = s->row;
 	long (*call)(struct stage *s), (*undo)(struct stage *s);
 	const char *later = all ? " and all later ones" : "";
-	long before[NR_THINGS], ret;
+	long before[NR_THINGS], made[NR_THINGS], ret, opened = -1;
 	unsigned int nr = 0, round;
 	bool consumed = false;
 
@@ -92,8 +92,17 @@ static bool try(struct stage *s, unsigned int nth, bool all)
 		    !(!round && consumed && is_error_of(row, ret)))
 			KUNIT_FAIL(s->test, "%ld %s fault %u%s", ret,
 				   round ? "after" : "with", nth, later);
-		if (ret >= 0)
+		if (ret >= 0) {
+			/* What a fault did not stop is done as without one. */
+			stage_count(s, made);
+			if (round && opened >= 0)
+				KUNIT_EXPECT_EQ_MSG(s->test, opened,
+						    made[OPEN_WRITES],
+						    "open writes, with fault %u%s",
+						    nth, later);
+			opened = made[OPEN_WRITES];
 			KUNIT_EXPECT_GE(s->test, undo(s), 0);
+		}
 		stage_expect_same(s, before, ret, nth, later);
 	}
 	stage_unmake(s, nr);

@@ -231,11 +231,39 @@ static void nothing_to_sync_is_nothing_to_wait_for(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, write_is_open(u));
 }
 
+static struct importer *late_importer;
+
+static int lock_after_a_map(struct dma_resv *resv, struct ww_acquire_ctx *ctx)
+{
+	if (!late_importer->sgt)
+		importer_map(late_importer, DMA_FROM_DEVICE);
+	return dma_resv_lock_interruptible(resv, ctx);
+}
+
+/* H10: who maps while a begin waits for the lock is seen by that begin. */
+static void mapped_before_the_lock_is_seen(struct kunit *test)
+{
+	struct users *u = test->priv;
+	int (*lock)(struct dma_resv *resv, struct ww_acquire_ctx *ctx) =
+		u->shim->hooks.dma_resv_lock_interruptible;
+
+	late_importer = importer_create(u, fake_device_create(test, "cam",
+							      FAKE_NONCOHERENT));
+	u->shim->hooks.dma_resv_lock_interruptible = lock_after_a_map;
+	shim_mark(u->shim);
+	cpu_begin(u, CPU_WRITE);
+	u->shim->hooks.dma_resv_lock_interruptible = lock;
+	FAKE_EXPECT_SYNCS(test, "for_device cam BIDIRECTIONAL",
+			  "for_cpu cam BIDIRECTIONAL");
+	cpu_end(u, CPU_WRITE);
+}
+
 static struct kunit_case fence_cases[] = {
 	KUNIT_CASE(sync_comes_after_the_fences),
 	KUNIT_CASE(interrupted_wait_does_nothing),
 	KUNIT_CASE(fences_are_tested_under_the_lock),
 	KUNIT_CASE(interrupted_lock_does_nothing),
+	KUNIT_CASE(mapped_before_the_lock_is_seen),
 	KUNIT_CASE(interrupted_after_the_fences_does_nothing),
 	KUNIT_CASE(interrupted_core_costs_no_data),
 	KUNIT_CASE(nothing_to_sync_is_nothing_to_wait_for),

@@ -15,6 +15,7 @@
 #include <linux/mm.h>
 
 #include "../driver/memfd.h"
+#include "killed.h"
 #include "memory.h"
 
 #define ANY_SIZE	U64_MAX
@@ -168,11 +169,62 @@ static void huge_holes_may_come_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, free, unreserved());
 }
 
+/* A range that begins within one huge page and ends within the next. */
+static void the_page_that_a_range_ends_in_is_filled(struct kunit *test)
+{
+	struct memory *mem = memory_hugetlb_untouched(test, 2);
+	struct udmabuf_create_item items[] = {
+		memory_item(mem, 0, 1),
+		memory_item(mem, mem->nr_pages / 2 - 1, 2),
+	};
+	long before = reserved(), free = unreserved();
+	struct extents extents;
+	u32 i;
+
+	if (free < 2)
+		kunit_skip(test, "no 2 free hugetlb pages in this kernel");
+	for (i = 0; i < ARRAY_SIZE(items); i++) {
+		KUNIT_ASSERT_EQ(test, 0,
+				extents_pin(&extents, &items[i], 1, ANY_SIZE));
+		extents_unpin(&extents, false);
+		KUNIT_EXPECT_EQ(test, before, reserved());
+		KUNIT_EXPECT_EQ(test, free - 1 - i, unreserved());
+	}
+	memory_drop(test, mem);
+	KUNIT_EXPECT_EQ(test, free, unreserved());
+}
+
+/* Who gets a signal meanwhile calls again, unless it kills. */
+static void who_fills_holes_can_be_interrupted(struct kunit *test)
+{
+	struct memory *mem = memory_hugetlb_untouched(test, 2);
+	struct udmabuf_create_item item = memory_item(mem, 0, mem->nr_pages);
+	long free = unreserved();
+	struct extents extents;
+	int ret;
+
+	if (free < 2)
+		kunit_skip(test, "no 2 free hugetlb pages in this kernel");
+	set_tsk_thread_flag(current, TIF_SIGPENDING);
+	ret = extents_pin(&extents, &item, 1, ANY_SIZE);
+	clear_tsk_thread_flag(current, TIF_SIGPENDING);
+	KUNIT_EXPECT_EQ(test, -ERESTARTSYS, ret);
+	set_killed(true);
+	ret = extents_pin(&extents, &item, 1, ANY_SIZE);
+	set_killed(false);
+	KUNIT_EXPECT_EQ(test, -EINTR, ret);
+	KUNIT_EXPECT_EQ(test, free, unreserved());
+	KUNIT_ASSERT_EQ(test, 0, extents_pin(&extents, &item, 1, ANY_SIZE));
+	extents_unpin(&extents, false);
+}
+
 static struct kunit_case huge_holes_cases[] = {
 	KUNIT_CASE(huge_holes_take_what_nobody_has_reserved),
 	KUNIT_CASE(no_huge_page_is_no_memory),
 	KUNIT_CASE(huge_holes_beyond_the_end_are_not_filled),
 	KUNIT_CASE(huge_holes_may_come_back),
+	KUNIT_CASE(the_page_that_a_range_ends_in_is_filled),
+	KUNIT_CASE(who_fills_holes_can_be_interrupted),
 	{ }
 };
 

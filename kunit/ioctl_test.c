@@ -13,6 +13,7 @@
 #include <kunit/test.h>
 #include <linux/compat.h>
 #include <linux/cred.h>
+#include <linux/debugfs.h>
 #include <linux/dma-buf.h>
 #include <linux/fdtable.h>
 #include <linux/file.h>
@@ -570,6 +571,41 @@ static void who_opens_the_node_has_buffers(struct kunit *test)
 	}
 }
 
+/*
+ * A buffer has a debugfs file in the driver's folder, for root alone, with the
+ * name that fdinfo and trace events give the buffer; it goes with the buffer.
+ */
+static void a_buffer_has_its_debugfs_file(struct kunit *test)
+{
+	struct udmabuf_create_item item =
+		memory_item(nodes_memory(test, F_SEAL_SHRINK), 0, 1);
+	struct dentry *dir, *file;
+	struct dma_buf *dmabuf;
+	char name[24];
+	long fd;
+
+	if (!IS_ENABLED(CONFIG_DEBUG_FS))
+		kunit_skip(test, "needs CONFIG_DEBUG_FS");
+	fd = nodes_create(test, FANOUT, NATIVE, 0, &item);
+	KUNIT_ASSERT_GE(test, fd, 0);
+	dmabuf = dma_buf_get(fd);
+	snprintf(name, sizeof(name), "%llu",
+		 (u64)file_inode(dmabuf->file)->i_ino);
+	__fput_sync(dmabuf->file);
+
+	dir = debugfs_lookup("udmabuf-fanout", NULL);
+	file = debugfs_lookup(name, dir);
+	KUNIT_EXPECT_NOT_NULL(test, file);
+	if (file)
+		KUNIT_EXPECT_EQ(test, S_IFREG | 0400, d_inode(file)->i_mode);
+	dput(file);
+	nodes_close(test, fd);
+	file = debugfs_lookup(name, dir);
+	KUNIT_EXPECT_NULL(test, file);
+	dput(file);
+	dput(dir);
+}
+
 static struct kunit_case ioctl_cases[] = {
 	KUNIT_CASE_PARAM(errors_are_those_of_the_stock_driver, row_gen_params),
 	KUNIT_CASE(a_range_of_no_size_is_an_error),
@@ -579,6 +615,7 @@ static struct kunit_case ioctl_cases[] = {
 	KUNIT_CASE(only_cloexec_is_looked_at),
 	KUNIT_CASE(callers_of_32_bits_are_served),
 	KUNIT_CASE(a_buffer_without_a_descriptor_is_released),
+	KUNIT_CASE(a_buffer_has_its_debugfs_file),
 	KUNIT_CASE(nothing_is_written_to_the_caller),
 	KUNIT_CASE(who_opens_the_node_has_buffers),
 	KUNIT_CASE(folders_of_hugetlbfs_are_no_memfds),

@@ -296,6 +296,11 @@ static const struct dma_map_ops syncing_ops = {
 	.sync_sg_for_device = ops_sync_for_device,
 };
 
+static void ops_sync_piece(struct device *dev, dma_addr_t dma, size_t size,
+			   enum dma_data_direction dir)
+{
+}
+
 static const struct dma_map_ops silent_ops = {
 	.map_sg = ops_map_sg,
 	.unmap_sg = ops_unmap_sg,
@@ -369,6 +374,48 @@ static void ops_that_cannot_sync_are_coherent(struct kunit *test)
 	expect_kind(test, importer, SYNC_COHERENT);
 }
 
+static const struct dma_map_ops *ops_found;
+
+static const struct dma_map_ops *find_ops(struct device *dev)
+{
+	return ops_found;
+}
+
+static bool never_snoops(struct device *dev)
+{
+	return false;
+}
+
+/* Ops that have any of the four callbacks sync, whatever else they have. */
+static void one_callback_is_a_sync(struct kunit *test)
+{
+	static const struct dma_map_ops ops[] = {
+		{ .sync_single_for_cpu = ops_sync_piece },
+		{ .sync_single_for_device = ops_sync_piece },
+		{ .sync_sg_for_cpu = ops_sync_for_cpu },
+		{ .sync_sg_for_device = ops_sync_for_device },
+		{ .map_sg = ops_map_sg },
+	};
+	struct device *dev = real_device(test, "ops", true);
+	bool syncs;
+	u32 i;
+
+	kunit_activate_static_stub(test, bindings_get_dma_ops, find_ops);
+	kunit_activate_static_stub(test, bindings_dev_is_dma_coherent,
+				   never_snoops);
+	for (i = 0; i < ARRAY_SIZE(ops); i++) {
+		ops_found = &ops[i];
+		syncs = !ops[i].map_sg;
+		KUNIT_EXPECT_NE_MSG(test, syncs, device_snoops(dev), "row %u",
+				    i);
+		KUNIT_EXPECT_NE_MSG(test, syncs,
+				    device_reaches(dev, 0, PAGE_SIZE),
+				    "row %u", i);
+	}
+	ops_found = NULL;
+	KUNIT_EXPECT_FALSE(test, device_snoops(dev));
+}
+
 static struct kunit_case kind_cases[] = {
 	KUNIT_CASE(a_coherent_device_is_never_synced),
 	KUNIT_CASE(a_device_that_does_not_snoop_is_noncoherent),
@@ -380,6 +427,7 @@ static struct kunit_case kind_cases[] = {
 	KUNIT_CASE(a_device_that_reaches_nothing_is_refused),
 	KUNIT_CASE(a_device_with_its_own_ops_has_a_copy),
 	KUNIT_CASE(ops_that_cannot_sync_are_coherent),
+	KUNIT_CASE(one_callback_is_a_sync),
 	{ }
 };
 

@@ -8,6 +8,7 @@
  */
 #include <kunit/test.h>
 #include <linux/dma-buf.h>
+#include <linux/dma-direct.h>
 #include <linux/log2.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
@@ -17,6 +18,7 @@
 
 #include "../driver/buffer.h"
 #include "importer.h"
+#include "real_device.h"
 
 /* Sharing. */
 
@@ -139,6 +141,7 @@ static void entries_of_copies_keep_to_the_limits(struct kunit *test)
 		unsigned int max_seg_size;
 		unsigned long boundary;
 		bool forced;
+		u32 shift;	/* of DMA addresses, in pages */
 	} rows[] = {
 		{ SZ_64K, ULONG_MAX, false },
 		{ PAGE_SIZE, ULONG_MAX, false },
@@ -146,7 +149,10 @@ static void entries_of_copies_keep_to_the_limits(struct kunit *test)
 		{ 3 * PAGE_SIZE + 17, SZ_32K - 1, false },
 		{ SZ_2G, 4 * PAGE_SIZE - 1, true },
 		{ SZ_2G, ULONG_MAX, false },
+		{ SZ_2G, 4 * PAGE_SIZE - 1, false, 3 },
+		{ 3 * PAGE_SIZE, SZ_32K - 1, false, 1 },
 	};
+	struct bus_dma_region bus = { .size = SZ_1T };
 	struct fake_device *fake = fake_device_create(test, "dev",
 						      FAKE_BOUNCED);
 	struct users *u = test->priv;
@@ -161,6 +167,8 @@ static void entries_of_copies_keep_to_the_limits(struct kunit *test)
 		fake->max_seg_size = rows[i].max_seg_size;
 		fake->seg_boundary = rows[i].boundary;
 		fake->forced = rows[i].forced;
+		bus.dma_start = (dma_addr_t)rows[i].shift << PAGE_SHIFT;
+		set_reach(test, fake->dev, &bus, 1);
 		importer = importer_create(u, fake);
 		KUNIT_ASSERT_EQ(test, 0,
 				importer_map(importer, DMA_BIDIRECTIONAL));

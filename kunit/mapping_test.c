@@ -145,6 +145,32 @@ static void importers_table_is_complete(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, PAGES * PAGE_SIZE, length);
 }
 
+/* ... to its end, if it is long. */
+static void a_long_table_is_complete(struct kunit *test)
+{
+	struct users *u = test->priv;
+	struct scatterlist *sg, *own;
+	struct fake_device *fake;
+	struct importer *cam;
+	const u32 nr = 9000;
+	int i;
+
+	u->dmabuf = export_pages(test, nr);
+	bitmap_fill(u->shim->ignored, SHIM_NR_FNS);
+	fake = fake_device_create(test, "cam", FAKE_COHERENT);
+	fake->max_seg_size = PAGE_SIZE;
+	cam = importer_create(u, fake);
+	importer_map_bare(cam, DMA_FROM_DEVICE);
+	KUNIT_ASSERT_EQ(test, nr, cam->sgt->orig_nents);
+	own = fake_device_table(fake)->sgl;
+	for_each_sgtable_sg(cam->sgt, sg, i) {
+		KUNIT_ASSERT_PTR_EQ_MSG(test, sg_page(own), sg_page(sg),
+					"entry %d", i);
+		KUNIT_ASSERT_EQ(test, sg_dma_address(own), sg_dma_address(sg));
+		own = sg_next(own);
+	}
+}
+
 /*
  * Every entry has a place, a length and a DMA address, every page that the CPU
  * may look at is the one the device uses, and the last one is marked.
@@ -833,6 +859,7 @@ static struct kunit_case mapping_cases[] = {
 	KUNIT_CASE(from_device_is_widened_and_to_device_is_not),
 	KUNIT_CASE_PARAM(importers_table_is_its_own, memory_gen_params),
 	KUNIT_CASE(importers_table_is_complete),
+	KUNIT_CASE(a_long_table_is_complete),
 	KUNIT_CASE_PARAM(every_table_is_complete, memory_gen_params),
 	KUNIT_CASE(a_mixed_table_is_complete_and_in_order),
 	KUNIT_CASE(copies_stand_where_their_pages_do),

@@ -217,6 +217,22 @@ static void a_batch_is_the_last_of_who_is_killed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, memory_pins(), before);
 }
 
+/* Other signals wait until the buffer is there. */
+static void a_signal_that_does_not_kill_waits(struct kunit *test)
+{
+	struct memory *mem = memory_shmem(test, 4);
+	struct udmabuf_create_item item = memory_item(mem, 0, 4);
+	struct extents extents;
+	int ret;
+
+	memory_fill(test, mem);
+	set_tsk_thread_flag(current, TIF_SIGPENDING);
+	ret = extents_pin(&extents, &item, 1, ANY_SIZE);
+	clear_tsk_thread_flag(current, TIF_SIGPENDING);
+	KUNIT_ASSERT_EQ(test, 0, ret);
+	extents_unpin(&extents, false);
+}
+
 /* A pin that brings nothing is an error and no endless loop. */
 static long pin_nothing(struct file *memfd, loff_t start, loff_t end,
 			struct folio **folios, unsigned int max_folios,
@@ -275,6 +291,7 @@ static struct kunit_case memfd_errors_cases[] = {
 			 bad_item_gen_params),
 	KUNIT_CASE(a_batch_that_fails_gives_back_those_before_it),
 	KUNIT_CASE(a_batch_is_the_last_of_who_is_killed),
+	KUNIT_CASE(a_signal_that_does_not_kill_waits),
 	KUNIT_CASE(no_folio_is_an_error),
 	KUNIT_CASE(a_page_pinned_too_often_is_an_error),
 	{ }

@@ -372,8 +372,7 @@ static void bad_huge_pages_are_not_mapped(struct kunit *test)
 			read_user(test, PMD_PAGES));
 }
 
-/* ... nor where it is small pages that a PMD maps. */
-static void a_bad_page_of_a_huge_one_is_not_mapped(struct kunit *test)
+static void check_bad_page_of_a_huge_one(struct kunit *test, u32 bad, u32 good)
 {
 	struct memory *mem = memory_thp(test, 1);
 	struct udmabuf_create_item item = memory_item(mem, 0, mem->nr_pages);
@@ -382,12 +381,24 @@ static void a_bad_page_of_a_huge_one_is_not_mapped(struct kunit *test)
 	memory_fill(test, mem);
 	if (!folio_test_large(pfn_folio(memory_pfn(mem, 0))))
 		kunit_skip(test, "got no large folio");
-	poison(test, mem, PMD_PAGES - 1);
+	poison(test, mem, bad);
 	dmabuf = memory_buffer(test, &item, 1);
 	user_map(test, dmabuf, USER_ADDR, 0, mem->nr_pages);
 	expect_fault(test, VM_FAULT_FALLBACK, 0, 0, PMD_ORDER);
-	KUNIT_EXPECT_EQ(test, memory_stamp(mem, 0), read_user(test, 0));
-	expect_fault(test, VM_FAULT_HWPOISON, PMD_PAGES - 1, PMD_PAGES - 1, 0);
+	KUNIT_EXPECT_EQ(test, memory_stamp(mem, good), read_user(test, good));
+	expect_fault(test, VM_FAULT_HWPOISON, bad, bad, 0);
+}
+
+/* ... nor where it is small pages that a PMD maps. */
+static void a_bad_page_of_a_huge_one_is_not_mapped(struct kunit *test)
+{
+	check_bad_page_of_a_huge_one(test, PMD_PAGES - 1, 0);
+}
+
+/* ... of which the first one is one like any other. */
+static void a_bad_first_page_of_a_huge_one_is_one_page(struct kunit *test)
+{
+	check_bad_page_of_a_huge_one(test, 0, 1);
 }
 
 static struct kunit_case page_fault_cases[] = {
@@ -402,6 +413,7 @@ static struct kunit_case page_fault_cases[] = {
 	KUNIT_CASE(bad_pages_are_not_mapped),
 	KUNIT_CASE(bad_huge_pages_are_not_mapped),
 	KUNIT_CASE(a_bad_page_of_a_huge_one_is_not_mapped),
+	KUNIT_CASE(a_bad_first_page_of_a_huge_one_is_one_page),
 	{ }
 };
 

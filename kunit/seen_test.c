@@ -13,6 +13,9 @@
 #include <linux/seq_file.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/tracepoint.h>
+#include <trace/events/printk.h>
 
 #include "../driver/buffer.h"
 #include "../driver/trace.h"
@@ -196,6 +199,48 @@ static void cleaning_after_a_merge_is_traced(struct kunit *test)
 	cpu_begin(u, CPU_READ);
 	EXPECT_SEEN(u, seen, { SYNC_BEGIN, SYNC_FOR_CPU, "cam" },
 		    { SYNC_BEGIN, SYNC_FETCH });
+}
+
+/* The log. */
+
+static char conflict[256];
+
+static void see_message(void *data, const char *text, size_t size)
+{
+	if (strnstr(text, "different data", size))
+		strscpy(conflict, text, min(size + 1, sizeof(conflict)));
+}
+
+static void unsee_messages(void *unused)
+{
+	unregister_trace_console(see_message, NULL);
+	tracepoint_synchronize_unregister();
+}
+
+/* Whoever looks for a conflict is told who uses the copy, and where it was. */
+static void a_conflict_names_its_devices(struct kunit *test)
+{
+	struct users *u = test->priv;
+	struct importer *usb, *scan;
+	char want[128];
+
+	if (!IS_ENABLED(CONFIG_TRACEPOINTS))
+		kunit_skip(test, "needs CONFIG_TRACEPOINTS, to hear messages");
+	usb = add_device(u, "usb", FAKE_BOUNCED, DMA_FROM_DEVICE);
+	scan = add_device(u, "scan", FAKE_BOUNCED, DMA_TO_DEVICE);
+	conflict[0] = '\0';
+	KUNIT_ASSERT_EQ(test, 0, register_trace_console(see_message, NULL));
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, unsee_messages, NULL));
+	cpu_store(u, 0, 0x11);
+	importer_store(usb, 0, 0x22);
+	cpu_begin(u, CPU_READ);
+	cpu_end(u, CPU_READ);
+	snprintf(want, sizeof(want), "%s, %s and somebody else ",
+		 dev_name(usb->fake->dev), dev_name(scan->fake->dev));
+	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(conflict, want),
+				  "'%s' is not in '%s'", want, conflict);
+	KUNIT_EXPECT_NOT_NULL(test, strstr(conflict, " page 0 "));
 }
 
 /* Debugfs. */
@@ -406,6 +451,8 @@ static void debugfs_forgets_the_buffer(struct kunit *test)
 }
 
 static struct kunit_case seen_cases[] = {
+	/* First, as such messages are rate-limited. */
+	KUNIT_CASE(a_conflict_names_its_devices),
 	KUNIT_CASE(every_step_is_traced),
 	KUNIT_CASE(every_merge_is_traced),
 	KUNIT_CASE(cleaning_after_a_merge_is_traced),
