@@ -401,6 +401,30 @@ static void a_bad_first_page_of_a_huge_one_is_one_page(struct kunit *test)
 	check_bad_page_of_a_huge_one(test, 0, 1);
 }
 
+/* ... and where a PMD maps small pages that lie side by side. */
+static void a_bad_page_among_small_ones_is_not_mapped(struct kunit *test)
+{
+	struct memory *mem = memory_shmem(test, PMD_PAGES);
+	struct udmabuf_create_item item = memory_item(mem, 0, PMD_PAGES);
+	unsigned long first = memory_block(test, PMD_ORDER);
+	struct page *bad = pfn_to_page(first + PMD_PAGES / 2);
+	struct dma_buf *dmabuf;
+
+	if (!IS_ENABLED(CONFIG_MEMORY_FAILURE))
+		kunit_skip(test, "needs CONFIG_MEMORY_FAILURE");
+	dmabuf = memory_buffer(test, &item, 1);
+	user_map(test, dmabuf, USER_ADDR, 0, PMD_PAGES);
+	SetPageHWPoison(bad);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, heal, bad));
+	expect_fault(test, VM_FAULT_FALLBACK, 0, 0, PMD_ORDER);
+	kunit_release_action(test, heal, bad);
+	expect_fault(test, VM_FAULT_NOPAGE, 0, 0, PMD_ORDER);
+	KUNIT_EXPECT_EQ(test, first, mapped_pfn(0, NULL));
+	/* While the pages are there. */
+	KUNIT_EXPECT_EQ(test, 0, vm_munmap(USER_ADDR, PMD_SIZE));
+	memory_put_buffer(test, dmabuf);
+}
+
 static struct kunit_case page_fault_cases[] = {
 	KUNIT_CASE(a_fault_past_the_end_is_sigbus),
 	KUNIT_CASE(a_fault_brings_the_right_neighbours),
@@ -414,6 +438,7 @@ static struct kunit_case page_fault_cases[] = {
 	KUNIT_CASE(bad_huge_pages_are_not_mapped),
 	KUNIT_CASE(a_bad_page_of_a_huge_one_is_not_mapped),
 	KUNIT_CASE(a_bad_first_page_of_a_huge_one_is_one_page),
+	KUNIT_CASE(a_bad_page_among_small_ones_is_not_mapped),
 	{ }
 };
 
