@@ -20,7 +20,7 @@ from fanout.host import (JOBS, REPO, Failure, Totals, colour, environment, say,
 from fanout.kunit import (MACHINES, build_folder, build_kernel, command,
                           judge)
 from fanout.schemata import EPILOGUE, Mutant, make_schema, read_lists
-from fanout.tree import KernelTree, make_farm
+from fanout.tree import KernelTree, farm_layout, make_farm
 
 LISTS = REPO / "tools/mutants"
 # Seconds that kunit.py has to end a kernel that took too long.
@@ -212,7 +212,7 @@ def test_tests(kernel: KernelTree, only: str = "") -> Totals:
     # lie to each other as usual, or ccache would not know them again.
     tree = replace(kernel, name=f"{kernel.name}/mutants")
     write_sources(every, tree.build)
-    make_farm(tree.path, tree.farm, tree.build)
+    make_farm(farm_layout(tree.path, tree.build), tree.farm)
     totals = Totals()
     left = mutants
     met: set[str] = set()

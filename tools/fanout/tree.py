@@ -13,7 +13,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -234,20 +234,48 @@ def _generated(source: Path) -> set[str]:
                     for path in source.glob("arch/*/include/generated")}
 
 
-def farm_layout(source: Path, repo: Path) -> dict[str, Path | bytes]:
-    """What the farm holds: for each path a link's target or file's content."""
+# What a farm holds: for each path a link's target or a file's content.
+Layout = dict[str, Path | bytes]
+
+
+def completed(layout: Layout, source: Path) -> Layout:
+    """@layout, and links to all of @source that is not in it."""
+    layout = dict(layout)
+    skipped = _generated(source)
+    # include/trace: define_trace.h includes by a path relative to its folder.
+    real = {str(parent) for name in [*layout, *skipped, "include/trace/-"]
+            for parent in Path(name).parents}
+    for folder in sorted(real):
+        if not (source / folder).is_dir():
+            continue
+        for entry in os.scandir(source / folder):
+            name = os.path.normpath(os.path.join(folder, entry.name))
+            if name not in real | skipped and name not in layout:
+                layout[name] = Path(entry.path)
+    return layout
+
+
+def joined(source: Path, name: str, kconfigs: Iterable[str]) -> Layout:
+    """What has folder @name below drivers/dma-buf built as part of @source."""
     dma_buf = source / "drivers/dma-buf"
-    kconfig = (dma_buf / "Kconfig").read_text()
+    before, end, after = (dma_buf / "Kconfig").read_text().rpartition("endmenu")
+    line = f'source "drivers/dma-buf/{name}/Kconfig"\n\n'
     makefile = (dma_buf / "Makefile").read_text()
-    before, end, after = kconfig.rpartition("endmenu")
-    line = f'source "{JOINT}/Kconfig"\n\n'
-    layout: dict[str, Path | bytes] = {
+    return {
         "drivers/dma-buf/Kconfig": (before + line + end + after).encode(),
         "drivers/dma-buf/Makefile":
-            f"{makefile}obj-y += {Path(JOINT).name}/\n".encode(),
-        f"{JOINT}/Kconfig": f'source "{JOINT}/driver/Kconfig"\n'
-                            f'source "{JOINT}/kunit/Kconfig"\n'
-                            f'source "{JOINT}/importer/Kconfig"\n'.encode(),
+            f"{makefile}obj-y += {name}/\n".encode(),
+        f"drivers/dma-buf/{name}/Kconfig": "".join(
+            f'source "drivers/dma-buf/{name}/{folder}/Kconfig"\n'
+            for folder in kconfigs).encode(),
+    }
+
+
+def farm_layout(source: Path, repo: Path) -> Layout:
+    """The layout of the farm that the suites are built in."""
+    layout: Layout = joined(source, Path(JOINT).name,
+                            ("driver", "kunit", "importer"))
+    layout |= {
         f"{JOINT}/Makefile": _JOINT_MAKEFILE,
         f"{JOINT}/driver": repo / "driver",
         f"{JOINT}/kunit": repo / "kunit",
@@ -265,23 +293,11 @@ def farm_layout(source: Path, repo: Path) -> dict[str, Path | bytes]:
             b"\nCONFIG_TMPFS=y\nCONFIG_MEMFD_CREATE=y\n"
             b"CONFIG_DEVTMPFS=y\nCONFIG_UDMABUF=y\n"
             b"CONFIG_UDMABUF_FANOUT=y\n")
-    skipped = _generated(source)
-    # include/trace: define_trace.h includes by a path relative to its folder.
-    real = {str(parent) for name in [*layout, *skipped, "include/trace/-"]
-            for parent in Path(name).parents}
-    for folder in sorted(real):
-        if not (source / folder).is_dir():
-            continue
-        for entry in os.scandir(source / folder):
-            name = os.path.normpath(os.path.join(folder, entry.name))
-            if name not in real | skipped and name not in layout:
-                layout[name] = Path(entry.path)
-    return layout
+    return completed(layout, source)
 
 
-def make_farm(source: Path, farm: Path, repo: Path) -> None:
-    """Bring @farm to its layout, touching only what differs from it."""
-    layout = farm_layout(source, repo)
+def make_farm(layout: Layout, farm: Path) -> None:
+    """Bring @farm to @layout, touching only what differs from it."""
     folders = {str(parent) for name in layout for parent in Path(name).parents}
     for where, names, files in os.walk(farm):
         for name in names[:]:
@@ -328,7 +344,7 @@ def prepare(tree: KernelTree) -> None:
         say("kernel tree", "another release than before: removing "
             f"{shown(tree.build)}")
         shutil.rmtree(tree.build)
-    make_farm(tree.path, tree.farm, REPO)
+    make_farm(farm_layout(tree.path, REPO), tree.farm)
     stamp.write_text(identity)
     say("kernel tree", f"linux {tree.release} from {tree.path}, joined in "
         f"{shown(tree.farm)}")

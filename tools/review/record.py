@@ -7,19 +7,16 @@ kernel's console. Words are separated by blanks:
     begin NAME                      a history
     device NAME KIND DIRECTION      one of its devices, in the order of numbers
     call N STEP...                  step N of its script begins
-    map DEVICE DIRECTION ATTRIBUTES BYTES PLACES TABLE LOCK
-    unmap ...                       the same
-    for_cpu DEVICE DIRECTION ATTRIBUTES BYTES PLACES TABLE LOCK
-    for_device ...                  the same
-    cache for_cpu|for_device DIRECTION BYTES
-                                    maintenance by the architecture
+    map DEVICE DIRECTION ATTRIBUTES BYTES PLACES TABLE LOCK MAINTAINED
+    unmap ..., for_cpu ..., for_device ...
+                                    the same
     at ADDRESS...                   who called for the event before, innermost
                                     first
     uses DEVICE PLACE page|slot|copy
                                     what a mapping is made of
     wait                            somebody waits for a device's fence
     late DEVICE PLACE               the device writes then, and signals
-    views CPU:V... NAME:V...        what all would read, if not as before: the
+    views cpu:A:B NAME:A:B...       what all would read at each place, if not as before: the
                                     number of a write, 1 for what was there, 0
                                     for anything else
     return N ERROR                  the step is over: 0 or an errno
@@ -27,11 +24,12 @@ kernel's console. Words are separated by blanks:
 
 DEVICE is a device's name, "exporter" for the exporter's own, or "?". PLACES are
 letters of the places that are covered, or "-". TABLE is the device for which the
-table was mapped. LOCK is "resv" under the buffer's reservation lock, or "-".
+table was mapped. LOCK is "resv" under the buffer's reservation lock, or "-". MAINTAINED is how many
+bytes of cache maintenance the architecture was asked for.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 PREFIX = "review: "
 SYNCS = ("for_cpu", "for_device")
@@ -63,7 +61,7 @@ class Event:
         """Which sync it is or implies: for_cpu, for_device or nothing."""
         if self.what in SYNCS:
             return self.what
-        if self.attributes == "skip" or self.what not in ("map", "unmap"):
+        if self.attributes.startswith("skip") or self.what not in ("map", "unmap"):
             return ""
         return "for_device" if self.what == "map" else "for_cpu"
 
@@ -127,3 +125,129 @@ class History:
     name: str
     devices: list[Device] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
+
+
+def _words(console: Iterable[str]) -> Iterator[list[str]]:
+    """The record's lines in @console, as words, up to its end."""
+    for line in console:
+        _, found, text = line.rstrip().partition(PREFIX)
+        if not found:
+            continue
+        words = text.split(" ")
+        if words[0] == "failed":
+            raise BadRecord(text)
+        if words == ["done"]:
+            return
+        yield words
+    raise BadRecord("the kernel stopped in the middle of its record")
+
+
+def _views(words: list[str]) -> Views:
+    """The words of a line of views."""
+    return {name: tuple(int(value) for value in values.split(":"))
+            for name, _, values in (word.partition(":") for word in words)}
+
+
+def _event(words: list[str]) -> Event:
+    """The words of an event's line."""
+    what, device, direction, attributes, size, places, table, lock, kept = words
+    return Event(what, device, direction, attributes, int(size), places, table,
+                 lock, int(kept))
+
+
+def _moves(history: History, call: Call, seen: Views, last: Views,
+           uses: dict[tuple[str, str], str], written: bool) -> Iterator[Moved]:
+    """What the exporter has moved for @last to become @seen.
+
+    A new value in the page is what a copy holds, and a new one in a copy what the
+    page holds; there is no other source. A write of this call is none.
+    """
+    names = [device.name for device in history.devices]
+    for at, place in enumerate("ab"):
+        now, before = seen[CPU][at], last.get(CPU, (1, 1))[at]
+        if now != before and not written:
+            for name in names:
+                if uses.get((name, place)) == "copy" \
+                        and last.get(name, (0, 0))[at] == now:
+                    yield Moved(name, place, True)
+                    break
+        for name in names:
+            if uses.get((name, place)) == "copy" and not written \
+                    and seen[name][at] != last.get(name, (0, 0))[at] \
+                    and seen[name][at] == now:
+                yield Moved(name, place, False)
+
+
+class _Reader:
+    """Reads the lines of one history."""
+
+    def __init__(self, name: str) -> None:
+        self.history = History(name)
+        self.last: Views = {}
+        self.uses: dict[tuple[str, str], str] = {}
+        self.lines = 1
+        # Until the views are said that a write changes.
+        self.written = False
+
+    @property
+    def call(self) -> Call:
+        """The call that the last line belongs to."""
+        if not self.history.calls:
+            raise BadRecord(f"{self.history.name}: an event before all calls")
+        return self.history.calls[-1]
+
+    def add(self, words: list[str]) -> None:
+        """One line."""
+        self.lines += 1
+        verb = words[0]
+        if verb == "device":
+            self.history.devices.append(Device(*words[1:]))
+        elif verb == "call":
+            self.history.calls.append(Call(int(words[1]), " ".join(words[2:])))
+            self.written = words[2] in ("store", "write", "late")
+        elif verb == "at":
+            event = self.call.happened[-1]
+            assert isinstance(event, Event)
+            self.call.happened[-1] = replace(
+                event, stack=tuple(int(word, 16) for word in words[1:]))
+        elif verb == "uses":
+            used = Used(*words[1:])
+            self.uses[used.device, used.place] = used.memory
+            self.call.happened.append(used)
+        elif verb == "views":
+            views = _views(words[1:])
+            self.call.happened += _moves(self.history, self.call, views,
+                                         self.last, self.uses, self.written)
+            self.call.happened.append(views)
+            self.last = views
+            self.written = False
+        elif verb == "wait":
+            self.call.happened.append(Event("wait"))
+        elif verb == "late":
+            self.call.happened.append(
+                Event("late", words[1], places=words[2]))
+            self.written = True
+        elif verb == "return":
+            self.call.error = int(words[2])
+        else:
+            self.call.happened.append(_event(words))
+
+
+def histories(console: Iterable[str]) -> list[History]:
+    """All histories in @console; BadRecord if it is not complete."""
+    found: list[History] = []
+    reader: _Reader | None = None
+    for words in _words(console):
+        if words[0] == "begin":
+            reader = _Reader(words[1])
+        elif reader is None:
+            raise BadRecord(f"{' '.join(words)}: in no history")
+        elif words[0] == "end":
+            if int(words[2]) != reader.lines + 1:
+                raise BadRecord(f"{words[1]}: {reader.lines + 1} lines of "
+                                f"{words[2]}")
+            found.append(reader.history)
+            reader = None
+        else:
+            reader.add(words)
+    return found

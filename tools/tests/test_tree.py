@@ -99,7 +99,8 @@ class Farm(TreeTest):
     def setUp(self) -> None:
         super().setUp()
         before = snapshot(self.source)
-        tree.make_farm(self.source, self.farm, self.repo)
+        tree.make_farm(tree.farm_layout(self.source, self.repo),
+                       self.farm)
         self.assertEqual(snapshot(self.source), before)
 
     def test_the_driver_is_in_it(self) -> None:
@@ -130,7 +131,8 @@ class Farm(TreeTest):
         name = "tools/testing/kunit/kunit_kernel.py"
         (self.source / name).write_text(
             "a = ['-m',\n\t'-accel', 'kvm',\n\t'-accel', 'tcg']\n")
-        tree.make_farm(self.source, self.farm, self.repo)
+        tree.make_farm(tree.farm_layout(self.source, self.repo),
+                       self.farm)
         self.assertEqual((self.farm / name).read_text(),
                          "a = ['-m',\n\t'-accel', 'tcg']\n")
 
@@ -146,7 +148,8 @@ class Farm(TreeTest):
         """Or make would build again."""
         (self.farm / "tools/testing/kunit/__pycache__").mkdir()
         before = snapshot(self.farm)
-        tree.make_farm(self.source, self.farm, self.repo)
+        tree.make_farm(tree.farm_layout(self.source, self.repo),
+                       self.farm)
         self.assertEqual(snapshot(self.farm), before)
 
     def test_it_follows_the_tree(self) -> None:
@@ -157,7 +160,8 @@ class Farm(TreeTest):
         (self.source / "arch/x86/include/generated/asm.h").unlink()
         (self.source / "arch/x86/include/generated").rmdir()
         (self.source / "drivers/dma-buf/Makefile").write_text("# new\n")
-        tree.make_farm(self.source, self.farm, self.repo)
+        tree.make_farm(tree.farm_layout(self.source, self.repo),
+                       self.farm)
         self.assertTrue((self.farm / "mm").is_symlink())
         self.assertFalse((self.farm / "fs").is_symlink())
         self.assertTrue((self.farm / "arch").is_symlink())

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The kernels: base and patch as two builds at one path, and their records.
+
+All of it lies in build/KERNEL/review. The base's farm and build folder are kept
+beside those in use, which start as copies of them, so that a patch costs what
+make builds of it. make compares times: a file that differs from what was built
+last is written anew, never linked to, for the tree's own is older.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from fanout.host import (JOBS, REPO, Failure, environment, run, say, shown)
+from fanout.tree import KernelTree, Layout, completed, joined, make_farm
+from review.states import State
+
+JOINT = "drivers/dma-buf/review"
+RECORDER = REPO / "tools/review/recorder"
+# Line tables where exporters are, to tell who called.
+_LINES = b"ccflags-y += -g1\nsubdir-ccflags-y += -g1\n"
+_COMPILER = re.compile(r"^(?:\S*?/)?((?:[\w.-]+/)*[\w.-]+\.[chS]):(\d+):"
+                       r"(?:\d+:)? (?:fatal )?error: (.*)$", re.MULTILINE)
+_ANY_ERROR = re.compile(r"^.*(?:\berror\b|\*\*\*|undefined reference).*$",
+                        re.MULTILINE | re.IGNORECASE)
+_BOOT_SECONDS = 60
+
+
+class NotBuilt(Failure):
+    """A state that cannot be built or run; the text says where."""
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """Where the kernels of one tree are built."""
+
+    tree: KernelTree
+
+    @property
+    def folder(self) -> Path:
+        """Everything of the review."""
+        return self.tree.build / "review"
+
+    @property
+    def farm(self) -> Path:
+        """The farm in use."""
+        return self.folder / "linux"
+
+    @property
+    def build(self) -> Path:
+        """The build folder in use."""
+        return self.folder / "build"
+
+    @property
+    def image(self) -> Path:
+        """The kernel that was built last."""
+        return self.build / "linux"
+
+    def kept(self, path: Path) -> Path:
+        """The base's @path, kept beside the one in use."""
+        return path.with_name(f"{path.name}.base")
+
+
+def layout_of(tree: KernelTree, state: State) -> Layout:
+    """The farm of @state: the recorder is joined, and the driver if it is of it."""
+    folders = ["recorder", *(["driver"] if state.driver else [])]
+    layout = joined(tree.path, Path(JOINT).name, folders)
+    for name in ("drivers/dma-buf/Kconfig", "drivers/dma-buf/Makefile"):
+        if name in state.kernel:
+            raise Failure(f"a patch to {name} cannot be reviewed yet: it is "
+                          "where the recorder is joined")
+    makefile = layout["drivers/dma-buf/Makefile"]
+    assert isinstance(makefile, bytes)
+    layout["drivers/dma-buf/Makefile"] = makefile + _LINES
+    layout[f"{JOINT}/Makefile"] = "".join(
+        f"obj-y += {folder}/\n" for folder in folders).encode()
+    layout |= {f"{JOINT}/recorder/{path.name}": path.read_bytes()
+               for path in RECORDER.iterdir() if path.is_file()}
+    layout |= {f"{JOINT}/driver/{name}": content
+               for name, content in state.driver.items()}
+    return completed(layout | dict(state.kernel), tree.path)
+
+
+def _settle(layout: Layout, farm: Path) -> Layout:
+    """@layout with no link where @farm has a file: it would look unchanged."""
+    return {name: target.read_bytes()
+            if isinstance(target, Path) and target.is_file()
+            and (farm / name).is_file() and not (farm / name).is_symlink()
+            else target for name, target in layout.items()}
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Make @target what @source is, times included."""
+    shutil.rmtree(target, ignore_errors=True)
+    subprocess.run(["cp", "-a", "--reflink=auto", source, target], check=True)
+
+
+def first_error(log: str, farm: Path) -> str:
+    """What a reader of build log @log should see: file, line, message."""
+    match = _COMPILER.search(log)
+    if match:
+        name = match[1].removeprefix(f"{farm}/").lstrip("./")
+        name = name.removeprefix(f"{JOINT}/")
+        return f"{name}:{match[2]}: {match[3]}"
+    line = _ANY_ERROR.search(log)
+    return line[0].strip() if line else "see the log"
+
+
+def _make(kernels: Kernels, what: str, *goals: str) -> None:
+    log = kernels.tree.logs / f"review-{what.split()[0]}.log"
+    if run(what, ["make", "-C", kernels.farm, f"O={kernels.build}", "ARCH=um",
+                  f"-j{JOBS}", *goals], log):
+        raise NotBuilt(
+            f"{what} does not build: "
+            f"{first_error(log.read_text(errors='replace'), kernels.farm)} "
+            f"(all of it: {shown(log)})")
+
+
+def _configure(kernels: Kernels, state: State) -> None:
+    wanted = "".join(
+        line for line in (RECORDER / "review.config").read_text()
+        .splitlines(keepends=True)
+        if state.driver or "UDMABUF_FANOUT" not in line)
+    stamp = kernels.build / "config.from"
+    if stamp.is_file() and stamp.read_text() == wanted \
+            and (kernels.build / ".config").is_file():
+        return
+    kernels.build.mkdir(parents=True, exist_ok=True)
+    (kernels.build / ".config").write_text(wanted)
+    _make(kernels, "configure", "olddefconfig")
+    config = (kernels.build / ".config").read_text()
+    for line in wanted.splitlines():
+        if line.startswith("CONFIG_") and f"{line}\n" not in config:
+            raise Failure(f"linux {kernels.tree.release} cannot have {line}")
+    stamp.write_text(wanted)
+
+
+def _build(kernels: Kernels, state: State, what: str) -> None:
+    start = time.monotonic()
+    make_farm(_settle(layout_of(kernels.tree, state), kernels.farm),
+              kernels.farm)
+    _configure(kernels, state)
+    _make(kernels, what, "linux")
+    say(what, f"{state.what}, built in {time.monotonic() - start:.0f} s")
+
+
+def build_base(kernels: Kernels, state: State) -> None:
+    """Build the base, or what differs in it from the last one, and keep it."""
+    folders = (kernels.farm, kernels.build)
+    kernels.folder.mkdir(parents=True, exist_ok=True)
+    identity = kernels.folder / "tree.from"
+    wanted = f"{kernels.tree.path} {kernels.tree.release}\n"
+    if identity.is_file() and identity.read_text() != wanted:
+        shutil.rmtree(kernels.folder)
+        kernels.folder.mkdir()
+    if all(kernels.kept(folder).is_dir() for folder in folders):
+        for folder in folders:
+            _copy(kernels.kept(folder), folder)
+    else:
+        say("base", "building a kernel, about five minutes on 2 cores the "
+            "first time")
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+    identity.write_text(wanted)
+    _build(kernels, state, "base")
+    for folder in folders:
+        _copy(folder, kernels.kept(folder))
+
+
+def build_patch(kernels: Kernels, state: State) -> None:
+    """Build the patch in the base's folders, which build_base() has left."""
+    _build(kernels, state, "patch")
+
+
+def boot(kernels: Kernels, script: str, what: str) -> str:
+    """Run @script in the kernel that was built last.
+
+    Return: its console.
+    """
+    path = kernels.folder / "script"
+    path.write_text(script)
+    log = kernels.tree.logs / f"review-{what}.console.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with log.open("wb") as console:
+            subprocess.run(
+                [kernels.image, "mem=256M", "dma_debug=off", "loglevel=7",
+                 "console=tty0", f"review.script={path}"],
+                stdin=subprocess.DEVNULL, stdout=console,
+                stderr=subprocess.STDOUT, env=environment(), check=False,
+                timeout=_BOOT_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise NotBuilt(f"{what}: the kernel does not come to an end within "
+                       f"{_BOOT_SECONDS} s: see {shown(log)}") from None
+    # The terminal that UML leaves behind.
+    if os.isatty(0):
+        subprocess.run(["stty", "sane"], check=False)
+    return log.read_text(errors="replace")
