@@ -16,8 +16,8 @@ from review.record import Call
 LINES = 40
 TERMINAL = 80
 MAIL = 71
-# A history is shown whole if it is not longer than this.
-WHOLE = 18
+# Histories are shown whole if there are not more kinds of differences.
+WHOLE = 2
 RED, GREEN, BLUE, BOLD, DIM = 31, 32, 36, 1, 2
 _MARK = {"lost": "-", "added": "+", "doubled": "+"}
 
@@ -65,7 +65,7 @@ class _Columns:
     def call(self, base: Call | None, patch: Call | None) -> list[str]:
         """A call, and what happened in it on both sides."""
         rows = []
-        for pair in words.pairs(base, patch):
+        for pair in words.pairs(base, patch, self.marks):
             found = [self.marks[id(one)].kind for one in pair
                      if id(one) in self.marks]
             mark = _MARK.get(found[0], "!") if found else ""
@@ -82,15 +82,14 @@ class _Columns:
                  if this else "" for this in (base, patch)]
         return [self.row(heads[0], heads[1], BOLD if hit else 0), *rows]
 
-    def lines(self) -> list[str]:
-        """The history: whole if it is short, or else the calls that differ."""
-        both = [self.call(*pair) for pair in words.calls(self.one)]
-        if sum(map(len, both)) > WHOLE:
-            differ = {d.call for d in self.one.differences}
-            both = [lines for lines, pair in zip(both, words.calls(self.one))
-                    if any(this and this.number in differ for this in pair)]
+    def lines(self, whole: bool) -> list[str]:
+        """The @whole history, or else the calls that differ."""
+        differ = {difference.call for difference in self.one.differences}
         return [self.row("base", "patch", DIM),
-                *(line for lines in both for line in lines)]
+                *(line for pair in words.calls(self.one)
+                  if whole or any(this and this.number in differ
+                                  for this in pair)
+                  for line in self.call(*pair))]
 
 
 def steps(one: Compared, width: int) -> list[str]:
@@ -124,17 +123,15 @@ def reads(one: Compared, width: int, paint: Paint) -> list[str]:
 
 def block(kind: words.Kind, width: int, paint: Paint, whole: bool) -> list[str]:
     """A kind of difference with its example."""
-    one, difference = kind.example
+    one, _ = kind.example
     code = RED if kind.worse else GREEN if kind.better else BOLD
     lines = [paint(line, code) for line in wrap(kind.headline(), width)]
     lines += wrap(one.title, width, 3, 0)
-    if whole and one.differences:
-        lines += ["   " + line for line in
-                  _Columns(one, width - 3, paint).lines()]
-    else:
+    if not whole:
         lines += steps(one, width)
-    if difference and not whole:
-        lines += wrap(difference.words, width, 3)
+    if one.differences:
+        lines += ["   " + line for line in
+                  _Columns(one, width - 3, paint).lines(whole)]
     lines += reads(one, width, paint)
     if kind.place:
         lines += wrap("by " + place_words(kind.place), width, 3)
@@ -143,12 +140,14 @@ def block(kind: words.Kind, width: int, paint: Paint, whole: bool) -> list[str]:
 
 def cost(report: Report, width: int) -> list[str]:
     """What it costs, per access and in all."""
-    found = words.costs(report)
+    found = [one for one in words.costs(report) if one.base or one.patch]
     each = [f"{one.what} {one.each(one.base)} -> {one.each(one.patch)} "
-            f"({one.percent})" for one in found]
-    total = [f"{one.all(one.base)} -> {one.all(one.patch)}" for one in found]
-    return wrap(f"cost per access: {', '.join(each)}; in all "
-                f"{', '.join(total)}", width)
+            f"({one.percent})" if one.base != one.patch else
+            f"{one.what} {one.each(one.base)} as before" for one in found]
+    total = [f"{one.what} {one.all(one.base)} -> {one.all(one.patch)}"
+             for one in found if one.base != one.patch]
+    return wrap(f"cost per access: {', '.join(each) or 'nothing'}"
+                + (f"; in all: {', '.join(total)}" if total else ""), width)
 
 
 def complaints(report: Report, width: int, paint: Paint) -> list[str]:
@@ -168,11 +167,11 @@ def blocks(report: Report, width: int, paint: Paint, room: int) -> list[str]:
     found = words.kinds(report)
     for number, kind in enumerate(found):
         left = room - len(lines) - (number + 1 < len(found))
-        for text in (block(kind, width, paint, True),
-                     block(kind, width, paint, False),
-                     wrap(kind.headline(), width)):
-            if len(text) < left:
-                lines += ["", *text]
+        for shown in (block(kind, width, paint, len(found) <= WHOLE),
+                      block(kind, width, paint, False),
+                      wrap(kind.headline(), width)):
+            if len(shown) < left:
+                lines += ["", *shown]
                 break
         else:
             lines.append(f"and {words.count(len(found) - number, 'more kind')}"

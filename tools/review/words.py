@@ -85,9 +85,8 @@ def happening(one: Event | Moved, lock: bool = False) -> str:
     """An event, or data that has moved, in words."""
     if isinstance(one, Event):
         return event(one, lock)
-    ends = (f"{one.device}'s own memory", "the page")
-    source, target = ends if one.to_page else ends[::-1]
-    return f"{one.place}: data goes from {source} to {target}"
+    return f"{one.place} is copied {'from' if one.to_page else 'to'} " \
+        f"{one.device}"
 
 
 Pair = tuple[Event | Moved | None, Event | Moved | None]
@@ -98,11 +97,18 @@ def _happened(call: Call | None) -> list[Event | Moved]:
         if call else []
 
 
-def pairs(base: Call | None, patch: Call | None) -> list[Pair]:
-    """What happened in a call, base beside patch, equal ones in one row."""
+def pairs(base: Call | None, patch: Call | None,
+          marked: dict[int, Difference]) -> list[Pair]:
+    """What happened in a call, base beside patch, equal ones in one row.
+
+    What is @marked as reordered is no row with itself: it is the one that shall
+    be seen to move.
+    """
     left, right = _happened(base), _happened(patch)
-    keys = [[one.key if isinstance(one, Event) else one for one in side]
-            for side in (left, right)]
+    keys: list[list[object]] = [[
+        id(one) if id(one) in marked and marked[id(one)].kind == "reordered"
+        else one.key if isinstance(one, Event) else one for one in side]
+        for side in (left, right)]
     rows: list[Pair] = []
     for _, i, j, k, m in difflib.SequenceMatcher(
             None, keys[0], keys[1], False).get_opcodes():
@@ -397,7 +403,9 @@ def _first(those: Sequence[Compared], wrongs: Sequence[Wrong]) -> str:
 def _base_wrong(report: Report) -> str:
     """That the base is wrong already, if it is."""
     wrong = sum(bool(one.base_wrong) for one in report.histories)
-    return f"; the base is wrong already in {wrong}" if wrong else ""
+    return (f"; the base is wrong already in {wrong}" if wrong else "") \
+        + ("; the kernel complains about the base already"
+           if report.base_complaints else "")
 
 
 def verdict(report: Report) -> str:
@@ -418,7 +426,7 @@ def verdict(report: Report) -> str:
                      + report.complaints[0].splitlines()[0].strip())
     if better:
         parts.append(
-            f"better in {len(better)} others" if worse else
+            f"better in {len(better)}" if worse else
             f"{'better' if parts else 'BETTER'}: in {len(better)} of "
             f"{histories(number)} somebody reads newer data than before; "
             + _first(better, better[0].better))
