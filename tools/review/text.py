@@ -16,8 +16,8 @@ from review.record import Call
 LINES = 40
 TERMINAL = 80
 MAIL = 71
-# Histories are shown whole if there are not more kinds of differences.
-WHOLE = 2
+# For how many further kinds room is left, so that they are at least named.
+NAMED = 4
 RED, GREEN, BLUE, BOLD, DIM = 31, 32, 36, 1, 2
 _MARK = {"lost": "-", "added": "+", "doubled": "+"}
 
@@ -162,21 +162,27 @@ def complaints(report: Report, width: int, paint: Paint) -> list[str]:
 
 
 def blocks(report: Report, width: int, paint: Paint, room: int) -> list[str]:
-    """The kinds of differences, as many as fit in @room lines."""
-    lines: list[str] = []
+    """The kinds of differences, as many as fit in @room lines.
+
+    With the whole history if all fit so; or else with the calls that differ; or
+    else only named.
+    """
     found = words.kinds(report)
+    lines = [line for kind in found[:NAMED]
+             for line in ["", *block(kind, width, paint, True)]]
+    if len(found) <= NAMED and len(lines) <= room:
+        return lines
+    lines = []
     for number, kind in enumerate(found):
-        left = room - len(lines) - (number + 1 < len(found))
-        for shown in (block(kind, width, paint, len(found) <= WHOLE),
-                      block(kind, width, paint, False),
-                      wrap(kind.headline(), width)):
-            if len(shown) < left:
-                lines += ["", *shown]
-                break
-        else:
-            lines.append(f"and {words.count(len(found) - number, 'more kind')}"
-                         " of differences (--html shows all)")
-            break
+        rest = len(found) - number - 1
+        left = room - len(lines) - (rest > 0)
+        full = ["", *block(kind, width, paint, False)]
+        if len(full) > left - 3 * min(rest, NAMED):
+            full = ["", *wrap(kind.headline(), width)]
+        if len(full) > left:
+            return [*lines, "", f"and {rest + 1} more kinds of differences "
+                    "(--html shows all)"]
+        lines += full
     return lines
 
 

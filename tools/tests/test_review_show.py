@@ -319,7 +319,7 @@ class Text(unittest.TestCase):
 
     def test_what_does_not_fit_is_counted(self) -> None:
         """A screen of 500 histories says that there is more."""
-        self.assertRegex(text.mail(ALL["crowd"]), r"and \d+ more kinds")
+        self.assertRegex(text.mail(ALL["crowd"]), r"\nand \d+ more kinds")
 
     def test_colour_is_the_terminals(self) -> None:
         """On a terminal, never with NO_COLOR, never in a mail."""
