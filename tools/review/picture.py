@@ -17,7 +17,7 @@ from review.record import CPU, EXPORTER, Call, Event, Moved
 MEMORY = "memory"
 _GAP = 104              # between life lines
 _HEAD, _BAND, _ROW, _LINE = 46, 24, 32, 16
-_CHAR = 6.7             # how wide a character of a note is, about
+_CHAR = 7.4             # how wide a character is, about, in wide fonts
 _STYLES = {"lost": "lost", "added": "added"}
 _ACCESSES = {"read": ("reads", True), "write": ("writes", False),
              "load": ("loads", True), "store": ("stores", False)}
@@ -85,7 +85,7 @@ class _Canvas:
 
     def note(self, name: str, lines: Sequence[str]) -> None:
         """Who reads old data: a box at a life line."""
-        wide = max(map(len, lines)) * _CHAR + 30
+        wide = max(map(len, lines)) * _CHAR + 34
         x = max(3.0, min(self.x[name] - 14, self.width - wide - 3))
         tall = len(lines) * _LINE + 8
         y = self.y + 4
@@ -257,7 +257,7 @@ class _Pictures:
                 lines = [line for read in words.reads(
                     each for each in those if each.reader == reader)
                     for line in textwrap.wrap(read.note(), max(
-                        24, int((canvas.width - 40) / _CHAR)))]
+                        24, int((canvas.width - 42) / _CHAR)))]
                 if lines and reader in canvas.x:
                     canvas.note(reader, lines)
                     tall = max(tall, len(lines) * _LINE + 16)

@@ -27,7 +27,7 @@ ROWS = tuple(arch for arch in words.ARCHITECTURES if arch != words.COHERENT)
 def sync(what: str, device: str, direction: str, **more: object) -> Event:
     """An event of 16 KiB in the device's own table."""
     return replace(Event(what, device, direction, "-", 16384, "a", device,
-                         "resv"), **more)  # type: ignore[arg-type]
+                         "resv"), **more)
 
 
 def history(name: str, without: str = "") -> History:
@@ -53,7 +53,7 @@ def wrong(arch: str, state: str = "settled", **more: object) -> Wrong:
     return replace(Wrong(arch, state, 5, "cpu", "a", 1, 2,
                          ("the CPU's cache holds version 1 of a",
                           "camera writes version 2 to memory")),
-                   **more)  # type: ignore[arg-type]
+                   **more)
 
 
 def same(name: str = "same") -> Compared:
@@ -111,7 +111,7 @@ def mended(name: str = "mended") -> Compared:
 def report(*compared: Compared, **more: object) -> Report:
     """Of a patch to udmabuf."""
     return replace(Report("udmabuf", "6.12.117", "stock", "the patch",
-                          list(compared)), **more)  # type: ignore[arg-type]
+                          list(compared)), **more)
 
 
 def crowd() -> Report:
@@ -429,6 +429,144 @@ class Machine(unittest.TestCase):
                                              "url", "details"})
             self.assertEqual(result["status"], status, name)
             self.assertEqual(result["summary"], words.verdict(ALL[name]))
+
+
+class _Tags(html.parser.HTMLParser):
+    """Whether tags are balanced, and what they refer to."""
+
+    EMPTY = {"meta", "!doctype"}
+
+    def __init__(self, text_of_page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.refers: list[str] = []
+        self.feed(text_of_page)
+
+    def handle_starttag(self, tag: str,
+                        attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+        named = dict(attrs)
+        self.ids += [named["id"] or ""] if "id" in named else []
+        self.refers += [(named["href"] or "").removeprefix("#")] \
+            if "href" in named else []
+        self.refers += (named.get("aria-labelledby") or "").split()
+
+    def handle_startendtag(self, tag: str,
+                           attrs: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open[-1:] == [tag], (tag, self.open)
+        self.open.pop()
+
+
+class Page(unittest.TestCase):
+    """The page, and the pictures on it."""
+
+    @staticmethod
+    def pictures(one: Compared) -> list[str]:
+        """Those of one history: base, patch."""
+        return re.findall("<svg viewBox.*?</svg>", page.to_html(
+            report(one)).partition('class="pair"')[2])
+
+    def test_well_formed(self) -> None:
+        """Tags are balanced, links lead somewhere, no id is there twice."""
+        for name, one in ALL.items():
+            tags = _Tags(page.to_html(one))
+            self.assertEqual(tags.open, [], name)
+            self.assertEqual(len(tags.ids), len({*tags.ids}), name)
+            self.assertLessEqual({*tags.refers}, {*tags.ids}, name)
+
+    def test_pictures_are_xml(self) -> None:
+        """And say in words what they show."""
+        for picture in self.pictures(lost()):
+            root = xml.fromstring(picture)
+            self.assertEqual([child.tag for child in root][:2],
+                             ["title", "desc"])
+        self.assertIn("for_cpu of camera (from) is lost", picture)
+
+    def test_needs_no_network(self) -> None:
+        """And no scripts."""
+        for one in ALL.values():
+            shown = page.to_html(one)
+            self.assertNotRegex(shown, r"https?:|//|@import|url\(|<script|src=")
+
+    def test_names_are_escaped(self) -> None:
+        """Those of histories, devices and revisions, and what a line says."""
+        one = lost("<script>&")
+        one.title = "<b>"
+        one.base.devices[0] = replace(CAMERA, kind="<i>")
+        one.differences = [replace(one.differences[0], words="<u>",
+                                   place=replace(PLACE, text="a<s>b"))]
+        one.patch_wrong = [wrong("<em>", story=("<q>",))]
+        shown = page.to_html(report(one, base="<tt>", complaints=["<kbd>"]))
+        for tag in ("<script", "<b>", "<i>", "<u>", "<s>", "<em>", "<q>",
+                    "<tt>", "<kbd>"):
+            self.assertNotIn(tag, shown)
+            self.assertIn(tag.replace("<", "&lt;"), shown)
+
+    def test_lost_is_in_the_patchs_picture(self) -> None:
+        """Red and dashed, with the word; the base has it as it is."""
+        base, patch = self.pictures(lost())
+        self.assertIn("lost: for_cpu (from)", patch)
+        self.assertIn('class="lost"', patch)
+        self.assertNotIn("lost", base)
+        self.assertIn(">for_cpu (from)<", base)
+
+    def test_reads_old_data(self) -> None:
+        """At its reader, only where it does."""
+        base, patch = self.pictures(lost())
+        self.assertIn("a: reads 1, was promised 2", patch)
+        self.assertNotIn("promised", base)
+
+    def test_other_marks(self) -> None:
+        """Doubled and added; reordered at both places."""
+        self.assertIn("+ doubled: for_device (to)", self.pictures(added())[1])
+        self.assertIn('class="added"', self.pictures(mended())[1])
+        patch = self.pictures(swapped())[1]
+        self.assertIn("was here: for_cpu (from)", patch)
+        self.assertIn("now here: for_cpu (from)", patch)
+
+    def test_both_pictures_have_the_same_rows(self) -> None:
+        """Or they could not be compared at a glance."""
+        for one in (lost(), added(), swapped()):
+            base, patch = (re.search('viewBox="(.*?)"', picture)
+                           for picture in self.pictures(one))
+            assert base and patch
+            self.assertEqual(base[1], patch[1])
+
+    def test_implied_syncs_are_dotted(self) -> None:
+        """A map without skip is one, a map with skip is none."""
+        base, _ = self.pictures(lost())
+        self.assertEqual(base.count('class="sync implied"'), 2)
+        self.assertIn('class="quiet"><circle', base)
+
+    def test_the_exporters_own_device(self) -> None:
+        """It has a life line if it has syncs."""
+        one = lost()
+        self.assertNotIn("own device", self.pictures(one)[0])
+        one.base.calls[3].happened.append(sync("for_cpu", "exporter", "both"))
+        self.assertIn("own device", self.pictures(one)[0])
+
+    def test_what_is_drawn(self) -> None:
+        """All with a consequence, one of each other kind, none twice."""
+        shown = page.to_html(report(
+            same(), lost(), lost("other"), *(added(f"quiet{number}")
+                                             for number in range(9))))
+        self.assertEqual(shown.count('class="pair"'), 3)
+        self.assertEqual(shown.count("<tr id="), 12)
+        self.assertIn('<details id="d3"><summary>other: worse', shown)
+        self.assertIn('<a href="#h5">quiet1</a>', shown)
+
+    def test_verdict_cost_and_complaints(self) -> None:
+        """They stand above all pictures."""
+        shown = page.to_html(ALL["crowd"])
+        top = shown.partition("What differs")[0]
+        self.assertIn("REGRESSION", top)
+        self.assertIn("<th>maintained</th>", top)
+        self.assertIn("<pre>INFO: possible recursive locking\nmore</pre>", top)
 
 
 if __name__ == "__main__":
