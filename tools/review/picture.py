@@ -40,7 +40,8 @@ class _Canvas:
         self.x = {name: _GAP // 2 + _GAP * at for at, name in enumerate(names)}
         self.width = _GAP * len(names)
         self.y = _HEAD
-        self.parts: list[str] = []
+        self.stripes: list[str] = []    # below the life lines
+        self.parts: list[str] = []      # above them
 
     def label(self, x: float, y: float, text: str, style: str = "mid") -> None:
         """@text around @x, but within the picture."""
@@ -71,8 +72,8 @@ class _Canvas:
 
     def band(self, height: int, style: str) -> None:
         """A stripe behind a row."""
-        self.parts.append(f'<rect class="{style}" y="{self.y}" width="'
-                          f'{self.width}" height="{height}"/>')
+        self.stripes.append(f'<rect class="{style}" y="{self.y}" width='
+                            f'"{self.width}" height="{height}"/>')
 
     def step(self, call: Call | None, hit: bool) -> None:
         """The row that names a call."""
@@ -110,17 +111,15 @@ class _Canvas:
             heads.append(f'<text class="head" x="{x}" y="17">{escape(shown)}'
                          f'</text><text class="small" x="{x}" y="33">'
                          f"{escape(under)}</text>")
-        # Life lines go over the stripes and under everything else.
-        stripes = [part for part in self.parts if part.startswith("<rect class"
-                   '="band') or part.startswith('<rect class="hit')]
-        rest = [part for part in self.parts if part not in stripes]
         lives = [f'<path class="life" d="M{x} {_HEAD - 6}V{self.y + 6}"/>'
                  for x in self.x.values()]
         return (f'<svg viewBox="0 0 {self.width} {self.y + 8}" role="img" '
-                f'aria-labelledby="{ident}-t {ident}-d" style="max-width:'
-                f'{self.width * 1.15:.0f}px"><title id="{ident}-t">'
-                f'{escape(title)}</title><desc id="{ident}-d">{escape(desc)}'
-                f"</desc>{''.join([*stripes, *lives, *heads, *rest])}</svg>")
+                f'aria-labelledby="{ident}-t {ident}-d" style="min-width:'
+                f"{self.width * .8:.0f}px;max-width:{self.width * 1.15:.0f}px"
+                f'"><title id="{ident}-t">{escape(title)}</title><desc id="'
+                f'{ident}-d">{escape(desc)}</desc>'
+                + "".join([*self.stripes, *lives, *heads, *self.parts])
+                + "</svg>")
 
 
 def _event_words(event: Event) -> str:

@@ -193,14 +193,14 @@ class Sentences(unittest.TestCase):
     def test_kinds(self) -> None:
         """The same difference in many histories is one; the bad ones first."""
         found = words.kinds(report(
-            added(), *(lost(f"h{number}", number > 11) for number in
-                       range(14))))
+            *(added(f"d{number}") for number in range(20)),
+            *(lost(f"h{number}", number > 11) for number in range(14))))
         self.assertEqual(
             [kind.headline() for kind in found],
             ["for_cpu of noncoherent writers is lost at START(READ): "
              "14 histories (2 worse), first in h12",
              "for_device of bounced readers is doubled at END(READ): "
-             "1 history, in doubled_end"])
+             "20 histories, first in d0"])
 
     def test_only_data_differs(self) -> None:
         """Older data without another sync is a kind as well."""
@@ -502,9 +502,15 @@ class Page(unittest.TestCase):
         one.differences = [replace(one.differences[0], words="<u>",
                                    place=replace(PLACE, text="a<s>b"))]
         one.patch_wrong = [wrong("<em>", story=("<q>",))]
-        shown = page.to_html(report(one, base="<tt>", complaints=["<kbd>"]))
+        for history in (one.base, one.patch):
+            history.calls[0].happened = [sync("map", "camera", "<var>")]
+            history.calls[1].step = "<sub>"
+        shown = page.to_html(report(one, lost("<samp>"), lost("<ins>"),
+                                    lost("<del>", False), base="<tt>",
+                                    complaints=["<kbd>"]))
         for tag in ("<script", "<b>", "<i>", "<u>", "<s>", "<em>", "<q>",
-                    "<tt>", "<kbd>"):
+                    "<tt>", "<kbd>", "<var>", "<sub>", "<samp>", "<ins>",
+                    "<del>"):
             self.assertNotIn(tag, shown)
             self.assertIn(html.escape(tag), shown)
 
@@ -560,6 +566,9 @@ class Page(unittest.TestCase):
         self.assertEqual(shown.count("<tr id="), 12)
         self.assertIn('<details id="d3"><summary>other: worse', shown)
         self.assertIn('<a href="#h5">quiet1</a>', shown)
+        both = lost()
+        both.differences += [replace(both.differences[0], kind="size")]
+        self.assertEqual(page.to_html(report(both)).count('class="pair"'), 1)
 
     def test_verdict_cost_and_complaints(self) -> None:
         """They stand above all pictures."""
