@@ -18,7 +18,6 @@ MEMORY = "memory"
 _GAP = 104              # between life lines
 _HEAD, _BAND, _ROW, _LINE = 46, 24, 32, 16
 _CHAR = 7.4             # how wide a character is, about, in wide fonts
-_STYLES = {"lost": "lost", "added": "added"}
 _ACCESSES = {"read": ("reads", True), "write": ("writes", False),
              "load": ("loads", True), "store": ("stores", False)}
 
@@ -122,18 +121,29 @@ class _Canvas:
                 + "</svg>")
 
 
-def _event_words(event: Event) -> str:
-    """What stands at an arrow that already shows the device."""
+def _event_words(event: Event, kind: str) -> str:
+    """What stands at an arrow that already shows the device.
+
+    Its size and its lock only for a difference of that @kind.
+    """
     text = f"{event.what} ({event.direction})"
     if event.table not in ("", "-", event.device):
         text += f", {event.table}'s table"
     if event.attributes != "-":
         text += f", {event.attributes}"
+    if kind == "size":
+        text += f", {words.size(event.bytes)}"
+    if kind == "lock":
+        text += ", " + words.locked(event)
     return text
 
 
-def _draw_event(canvas: _Canvas, event: Event, mark: str, style: str) -> None:
-    """A sync as an arrow, anything else as what it is."""
+def _draw_event(canvas: _Canvas, event: Event, kind: str = "",
+                mark: str = "", style: str = "") -> None:
+    """A sync as an arrow, anything else as what it is.
+
+    It has a @mark and a @style of its own if it is in a difference of a @kind.
+    """
     if event.what == "wait":
         canvas.dot(CPU, f"{mark}waits for {event.device}", style or "quiet")
     elif event.what == "late":
@@ -143,10 +153,10 @@ def _draw_event(canvas: _Canvas, event: Event, mark: str, style: str) -> None:
         ends = (event.device, CPU) if event.syncs == "for_cpu" \
             else (CPU, event.device)
         implied = "" if event.what == event.syncs else " implied"
-        canvas.arrow(ends, mark + _event_words(event),
+        canvas.arrow(ends, mark + _event_words(event, kind),
                      (style or "sync") + implied)
     else:
-        canvas.dot(event.device, mark + _event_words(event), style or "quiet")
+        canvas.dot(event.device, mark + _event_words(event, kind), style or "quiet")
 
 
 def _draw_moved(canvas: _Canvas, moved: Moved) -> None:
@@ -170,13 +180,6 @@ def _accesses(call: Call | None, names: Sequence[str]) -> bool:
     parts = call.step.split() if call else []
     return bool(parts) and parts[0] in _ACCESSES and len(parts) > 1 and (
         parts[0] in ("load", "store") or len(parts) > 2 and parts[1] in names)
-
-
-def _lock(event: Event, kind: str) -> str:
-    """The lock, for a difference in it."""
-    if kind != "lock":
-        return ""
-    return ", not locked" if event.lock == "-" else f", under {event.lock}"
 
 
 class _Pictures:
@@ -226,7 +229,7 @@ class _Pictures:
             if isinstance(each, Moved):
                 _draw_moved(canvas, each)
         if isinstance(base, Event):
-            _draw_event(self.base, base, "", "")
+            _draw_event(self.base, base, found.kind if found else "")
         if isinstance(patch, Event):
             self._marked(patch, found, False)
         elif isinstance(base, Event) and found:
@@ -237,7 +240,7 @@ class _Pictures:
                 gone: bool) -> None:
         """An event in the patch's picture; @gone: only the base has it."""
         if not found:
-            _draw_event(self.patch, event, "", "")
+            _draw_event(self.patch, event)
             return
         if found.kind == "reordered":
             mark = "was here: " if gone else "now here: "
@@ -245,8 +248,9 @@ class _Pictures:
             mark = f"{found.kind}: "
         sign = "\u2717 " if gone else \
             "+ " if found.kind in ("added", "doubled") else "\u2260 "
-        style = "lost" if gone else _STYLES.get(found.kind, "other")
-        _draw_event(self.patch, event, sign + mark, style)
+        style = "lost" if gone else \
+            "added" if found.kind == "added" else "other"
+        _draw_event(self.patch, event, found.kind, sign + mark, style)
 
     def _wrong(self, before: list[Wrong], after: list[Wrong]) -> None:
         """A row for each reader of old data, in the pictures of both."""

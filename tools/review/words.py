@@ -65,6 +65,11 @@ def size(number: float) -> str:
 
 # Events.
 
+def locked(one: Event) -> str:
+    """Under which lock @one was."""
+    return "not locked" if one.lock == "-" else f"under {one.lock}"
+
+
 def event(one: Event, lock: bool = False) -> str:
     """@one in words, with its lock only where that matters."""
     if one.what == "wait":
@@ -77,7 +82,7 @@ def event(one: Event, lock: bool = False) -> str:
     if one.table not in ("", "-", one.device):
         text += f", for {one.table}'s table"
     if lock:
-        text += ", not locked" if one.lock == "-" else f", under {one.lock}"
+        text += ", " + locked(one)
     return text
 
 

@@ -536,6 +536,19 @@ class Page(unittest.TestCase):
         self.assertIn("was here: for_cpu (from)", patch)
         self.assertIn("now here: for_cpu (from)", patch)
 
+    def test_locks_and_sizes(self) -> None:
+        """They are told where they are what differs, on both sides."""
+        for kind, other, said in (
+                ("lock", {"lock": "-"}, ("under resv", "not locked")),
+                ("size", {"bytes": 4096}, ("16 KiB", "4 KiB"))):
+            one = same()
+            before = one.base.calls[3].events[0]
+            after = replace(before, **other)  # type: ignore[arg-type]
+            one.patch.calls[3].happened[0] = after
+            one.differences = [Difference(kind, 4, before, after, kind)]
+            for picture, text_of_it in zip(self.pictures(one), said):
+                self.assertIn(f"for_cpu (from), {text_of_it}", picture)
+
     def test_both_pictures_have_the_same_rows(self) -> None:
         """Or they could not be compared at a glance."""
         for one in (lost(), added(), swapped()):
