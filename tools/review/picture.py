@@ -156,7 +156,8 @@ def _draw_event(canvas: _Canvas, event: Event, kind: str = "",
         canvas.arrow(ends, mark + _event_words(event, kind),
                      (style or "sync") + implied)
     else:
-        canvas.dot(event.device, mark + _event_words(event, kind), style or "quiet")
+        canvas.dot(event.device, mark + _event_words(event, kind),
+                   style or "quiet")
 
 
 def _draw_moved(canvas: _Canvas, moved: Moved) -> None:
