@@ -1,0 +1,596 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Tests of what the review report shows, with reports that are made up."""
+
+import html
+import html.parser
+import json
+import os
+import re
+import unittest
+from dataclasses import asdict, replace
+from unittest import mock
+from xml.etree import ElementTree as xml
+
+from fanout import ktap
+from fanout.host import REPO
+from review import machine, page, text, words
+from review.findings import (Compared, Cost, Difference, Place, Report,
+                             Wrong)
+from review.record import Call, Device, Event, History, Moved
+
+CAMERA = Device("camera", "noncoherent", "from")
+GPU = Device("gpu", "bounced", "to")
+PLACE = Place("drivers/dma-buf/udmabuf.c", 241, "begin_cpu_udmabuf",
+              "\tdma_sync_sgtable_for_cpu(dev, ubuf->sg, direction);")
+ROWS = tuple(arch for arch in words.ARCHITECTURES if arch != words.COHERENT)
+
+
+def sync(what: str, device: str, direction: str, **more: object) -> Event:
+    """An event of 16 KiB in the device's own table."""
+    return replace(Event(what, device, direction, "-", 16384, "a", device,
+                         "resv"), **more)
+
+
+def history(name: str, without: str = "") -> History:
+    """A camera writes what CPU and GPU read; @without a call's events."""
+    steps: dict[str, list[Event | Moved]] = {
+        "map camera": [sync("map", "camera", "from")],
+        "map gpu": [sync("map", "gpu", "to", attributes="skip", lock="-")],
+        "write camera a": [],
+        "begin r": [sync("for_cpu", "camera", "from"),
+                    sync("for_cpu", "gpu", "to")],
+        "load a": [],
+        "end r": [sync("for_device", "gpu", "to"),
+                  Moved("gpu", "a", False)],
+        "read gpu a": [],
+        "unmap camera": [sync("unmap", "camera", "from")]}
+    return History(name, [CAMERA, GPU], [
+        Call(number, step, [] if step == without else [*happened])
+        for number, (step, happened) in enumerate(steps.items(), 1)])
+
+
+def wrong(arch: str, state: str = "settled", **more: object) -> Wrong:
+    """The CPU reads what was there before the camera wrote."""
+    return replace(Wrong(arch, state, 5, "cpu", "a", 1, 2,
+                         ("the CPU's cache holds version 1 of a",
+                          "camera writes version 2 to memory")),
+                   **more)
+
+
+def same(name: str = "same") -> Compared:
+    """No sync differs."""
+    return Compared(name, "the camera writes, CPU and GPU read",
+                    history(name), history(name), base_cost=Cost(6, 65536, 0),
+                    patch_cost=Cost(6, 65536, 0))
+
+
+def lost(name: str = "camera_then_cpu", worse: bool = True) -> Compared:
+    """The begin does not sync the camera any more."""
+    one = same(name)
+    one.patch = history(name)
+    event = one.base.calls[3].happened[0]
+    del one.patch.calls[3].happened[0]
+    assert isinstance(event, Event)
+    one.differences = [Difference("lost", 4, event, None,
+                                  "for_cpu of camera (from) is lost", PLACE)]
+    one.patch_cost = Cost(5, 49152, 0)
+    if worse:
+        one.patch_wrong = [wrong(arch) for arch in ROWS]
+    return one
+
+
+def added(name: str = "doubled_end", kind: str = "doubled") -> Compared:
+    """The end syncs the GPU twice."""
+    one = same(name)
+    one.patch.calls[5].happened.append(sync("for_device", "gpu", "to"))
+    one.differences = [Difference(
+        kind, 6, None, sync("for_device", "gpu", "to"),
+        f"for_device of gpu (to) is {kind}", PLACE)]
+    one.patch_cost = Cost(7, 65536, 16384)
+    return one
+
+
+def swapped(name: str = "swapped") -> Compared:
+    """Two syncs of a begin in another order."""
+    one = same(name)
+    happened = one.patch.calls[3].happened
+    happened.reverse()
+    first = one.base.calls[3].events[0]
+    one.differences = [Difference("reordered", 4, first, happened[1]
+                                  if isinstance(happened[1], Event) else None,
+                                  "for_cpu of camera (from) comes after gpu's")]
+    return one
+
+
+def mended(name: str = "mended") -> Compared:
+    """What was wrong before and is not with the patch."""
+    one = added(name, "added")
+    one.base_wrong = [wrong("arm64", reader="gpu", call=7)]
+    return one
+
+
+def report(*compared: Compared, **more: object) -> Report:
+    """Of a patch to udmabuf."""
+    return replace(Report("udmabuf", "6.12.117", "stock", "the patch",
+                          list(compared)), **more)
+
+
+def crowd() -> Report:
+    """500 histories that differ, in more ways than fit on a screen."""
+    found = []
+    for number in range(500):
+        one = lost(f"history_{number}", number % 3 == 0)
+        one.differences = [replace(
+            one.differences[0], call=1 + number % 8,
+            kind=("lost", "added", "moved", "size", "lock")[number % 5])]
+        found.append(one)
+    return report(*found, complaints=["INFO: possible recursive locking\nmore"])
+
+
+ALL = {
+    "empty": report(empty=True),
+    "same": report(same("one"), same("two")),
+    "harmless": report(same(), lost("fewer", False)),
+    "regression": report(same(), lost(), lost("other")),
+    "better": report(same(), mended()),
+    "both": report(lost(), mended()),
+    "complaint": report(same(), complaints=["BUG: sleeping function\n at"]),
+    "swapped": report(swapped(), added()),
+    "crowd": crowd(),
+}
+
+
+class Sentences(unittest.TestCase):
+    """What all outputs say in the same words."""
+
+    def test_architectures_are_the_models(self) -> None:
+        """Or "everywhere" would be said of less."""
+        source = (REPO / "kunit/model_archs.c").read_text()
+        table = source.partition("model_archs[] = {")[2].partition("\n};")[0]
+        self.assertEqual(words.ARCHITECTURES, tuple(
+            re.findall(r'\.name = "(.*)"', table)))
+
+    def test_an_event(self) -> None:
+        """With what is unusual about it, and nothing else."""
+        event = sync("for_cpu", "gpu", "from")
+        self.assertEqual(words.event(event), "for_cpu of gpu (from), 16 KiB")
+        self.assertEqual(
+            words.event(replace(event, table="camera", attributes="skip")),
+            "for_cpu of gpu (from), 16 KiB, skip, for camera's table")
+        self.assertIn("not locked", words.event(replace(event, lock="-"), True))
+
+    def test_sizes(self) -> None:
+        """In the unit that suits."""
+        for number, said in ((0, "0 B"), (1536, "1.5 KiB"),
+                             (1 << 20, "1 MiB"), (5 << 40, "5120 GiB")):
+            self.assertEqual(words.size(number), said)
+
+    def test_one_sentence_for_many_machines(self) -> None:
+        """Architectures, and states if both are wrong in the same way."""
+        self.assertEqual(
+            words.told([wrong("arm64", reader="gpu")]),
+            ["arm64, settled: gpu reads version 1 of a, was promised 2"])
+        self.assertEqual(
+            words.told([wrong(arch, state) for arch in ("csky", "arm")
+                        for state in ("settled", "dirty")]),
+            ["on arm and csky: cpu reads version 1 of a, was promised 2"])
+        self.assertEqual(len(words.told([wrong("arm"), wrong("csky", "dirty"),
+                                         wrong("arm", place="b")])), 3)
+        self.assertEqual(
+            words.told([wrong("arm", value=0)]),
+            ["arm, settled: cpu reads what nobody has written in a, was "
+             "promised version 2"])
+
+    def test_where(self) -> None:
+        """All, all that are not coherent, some, and here."""
+        self.assertEqual(words.where(words.ARCHITECTURES), "everywhere")
+        self.assertEqual(words.where(ROWS), "wherever caches are not coherent")
+        self.assertEqual(words.where(ROWS[:5], 2), "on arm, arm64 and 3 more")
+        self.assertEqual(words.where(["recorded"]), "seen here, in UML")
+        self.assertEqual(words.where(["recorded", "arm"]),
+                         "seen here, in UML, and on arm")
+
+    def test_kinds(self) -> None:
+        """The same difference in many histories is one; the bad ones first."""
+        found = words.kinds(report(
+            *(added(f"d{number}") for number in range(20)),
+            *(lost(f"h{number}", number > 11) for number in range(14))))
+        self.assertEqual(
+            [kind.headline() for kind in found],
+            ["for_cpu of noncoherent writers is lost at START(READ): "
+             "14 histories (2 worse), first in h12",
+             "for_device of bounced readers is doubled at END(READ): "
+             "20 histories, first in d0"])
+
+    def test_only_data_differs(self) -> None:
+        """Older data without another sync is a kind as well."""
+        one = same()
+        one.patch_wrong = [wrong("recorded")]
+        found = words.kinds(report(one))
+        self.assertEqual([kind.words for kind in found], [words.ONLY_DATA])
+        self.assertIn(words.ONLY_DATA, text.mail(report(one)))
+
+    def test_marks_the_second_of_two(self) -> None:
+        """What is doubled is the second, what is swapped is on both sides."""
+        one = added()
+        self.assertEqual([*words.marks(one)],
+                         [id(one.patch.calls[5].happened[2])])
+        one = swapped()
+        self.assertEqual({*words.marks(one)},
+                         {id(one.base.calls[3].happened[0]),
+                          id(one.patch.calls[3].happened[1])})
+
+
+class Verdict(unittest.TestCase):
+    """One line for each way a comparison can end."""
+
+    def check(self, which: str, *parts: str) -> None:
+        """The verdict of a report is one line with these @parts."""
+        line = words.verdict(ALL[which])
+        self.assertNotIn("\n", line)
+        for part in parts:
+            self.assertIn(part, line)
+
+    def test_same(self) -> None:
+        """Nothing was compared."""
+        self.check("empty", "nothing to compare: base and patch are the same")
+
+    def test_no_difference(self) -> None:
+        """Nothing else is said."""
+        self.assertEqual(words.verdict(ALL["same"]),
+                         "no sync differs in 2 histories")
+
+    def test_no_consequence(self) -> None:
+        """And what it costs."""
+        self.check("harmless", "1 of 2 histories differs, nobody reads older "
+                   "data; it costs less (syncs -8%, maintained -12%)")
+        self.assertIn("it costs more", words.verdict(report(added())))
+        self.assertIn("it costs less and more",
+                      words.verdict(report(added(), lost("h", False),
+                                           lost("i", False))))
+
+    def test_regression(self) -> None:
+        """With the first history and who reads what."""
+        self.check("regression", "REGRESSION: in 2 of 3 histories somebody "
+                   "reads older data than before; first: camera_then_cpu, "
+                   "wherever caches are not coherent, settled: cpu reads "
+                   "version 1 of a, was promised 2")
+
+    def test_better(self) -> None:
+        """The base is wrong already, and that is said."""
+        self.check("better", "BETTER: in 1 of 2 histories somebody reads "
+                   "newer data", "gpu reads version 1", "; the base is wrong "
+                   "already in 1")
+
+    def test_both(self) -> None:
+        """A regression that says both."""
+        self.check("both", "REGRESSION: in 1 of 2", "; better in 1; ")
+
+    def test_complaint(self) -> None:
+        """A regression without a difference."""
+        self.check("complaint", "REGRESSION: the kernel complains, and did "
+                   "not before: BUG: sleeping function")
+
+    def test_base_wrong_already(self) -> None:
+        """What is as wrong as before is no regression."""
+        one = same()
+        one.base_wrong = one.patch_wrong = [wrong("arm")]
+        self.assertEqual(words.verdict(report(one)), "no sync differs in 1 "
+                         "history; the base is wrong already in 1")
+
+
+class Text(unittest.TestCase):
+    """The terminal and the mail."""
+
+    def test_widths_and_lengths(self) -> None:
+        """A screen, and lines that survive a reply."""
+        for name, one in ALL.items():
+            for shown, width in ((text.terminal(one), 80),
+                                 (text.mail(one), 71)):
+                lines = shown.splitlines()
+                self.assertLessEqual(len(lines), 45, name)
+                self.assertLessEqual(max(map(len, lines)), width, name)
+                self.assertEqual(lines, [line.rstrip() for line in lines])
+        self.assertGreater(len(text.mail(ALL["crowd"]).splitlines()), 30)
+
+    def test_side_by_side(self) -> None:
+        """The lost sync on the base's side only, in its call."""
+        lines = text.terminal(ALL["regression"]).splitlines()
+        row = next(number for number, line in enumerate(lines)
+                   if "- for_cpu of camera (from)" in line)
+        self.assertTrue(lines[row].endswith("|"), lines[row])
+        self.assertEqual(lines[row - 1].count(">4 begin r"), 2)
+
+    def test_what_follows_and_why(self) -> None:
+        """Who reads what, how it came to that, by which line, at what cost."""
+        shown = " ".join(text.mail(ALL["regression"]).split())
+        for part in ("cpu reads version 1 of a, was promised 2",
+                     "arm: the CPU's cache holds version 1 of a; camera",
+                     "by drivers/dma-buf/udmabuf.c:241, in begin_cpu_udmabuf()",
+                     "cost per access: syncs 6.00 -> 5.33 (-11%)"):
+            self.assertIn(part, shown)
+        self.assertIn("nobody reads older data",
+                      text.mail(ALL["harmless"]))
+        self.assertIn("no longer: arm64", text.mail(ALL["better"]))
+
+    def test_complaints(self) -> None:
+        """On a line of their own."""
+        self.assertIn("\ncomplaint: BUG: sleeping function\n",
+                      text.mail(ALL["complaint"]))
+
+    def test_what_does_not_fit_is_counted(self) -> None:
+        """A screen of 500 histories says that there is more."""
+        self.assertRegex(text.mail(ALL["crowd"]), r"\nand \d+ more kinds")
+
+    def test_colour_is_the_terminals(self) -> None:
+        """On a terminal, never with NO_COLOR, never in a mail."""
+        with mock.patch("sys.stdout.isatty", return_value=True), \
+                mock.patch.dict(os.environ):
+            os.environ.pop("NO_COLOR", None)
+            self.assertIn("\033[31m", text.terminal(ALL["regression"]))
+            self.assertNotIn("\033", text.mail(ALL["regression"]))
+            os.environ["NO_COLOR"] = "1"
+            self.assertNotIn("\033", text.terminal(ALL["regression"]))
+
+
+class Machine(unittest.TestCase):
+    """What programs read."""
+
+    def test_json_has_everything(self) -> None:
+        """As it was found, and as it was recorded."""
+        for name, one in ALL.items():
+            data = json.loads(machine.to_json(one))
+            self.assertEqual(data["verdict"], words.verdict(one), name)
+            for shown, this in zip(data["histories"], one.histories,
+                                   strict=True):
+                made = json.loads(json.dumps(asdict(this)))
+                for key in ("differences", "base_wrong", "patch_wrong",
+                            "base_cost", "patch_cost", "name", "title"):
+                    self.assertEqual(shown[key], made[key])
+                for side in ("base", "patch"):
+                    for call in shown[side]["calls"]:
+                        for happened in call["happened"]:
+                            self.assertIn(happened.pop("type"),
+                                          ("event", "moved"))
+                    del made[side]["name"]
+                    self.assertEqual(shown[side], made[side])
+
+    def test_json_of_views(self) -> None:
+        """They are told from the rest by their type."""
+        one = same()
+        one.base.calls[0].happened.append({"cpu": (1, 2)})
+        call = json.loads(machine.to_json(report(one)))["histories"][0][
+            "base"]["calls"][0]
+        self.assertEqual(call["happened"][1],
+                         {"type": "views", "views": {"cpu": [1, 2]}})
+
+    def test_json_names_a_kinds_histories(self) -> None:
+        """For those who do not want to group themselves."""
+        kinds = json.loads(machine.to_json(ALL["regression"]))["kinds"]
+        self.assertEqual(kinds[0]["worse"], ["camera_then_cpu", "other"])
+
+    def test_ktap(self) -> None:
+        """A result for each history, what it says before it, the totals."""
+        for name, one in ALL.items():
+            lines = machine.to_ktap(one).splitlines()
+            self.assertEqual(lines[0], "KTAP version 1")
+            results = ktap.results(lines)
+            self.assertEqual(
+                [result.name for result in results],
+                [] if one.empty else
+                [each.name for each in one.histories] + [machine.COMPLAINTS])
+            bad = [result for result in results if not result.passed]
+            self.assertEqual(bool(bad), one.regressed, name)
+            self.assertEqual(
+                lines[-1], f"# Totals: pass:{len(results) - len(bad)} "
+                f"fail:{len(bad)} skip:0")
+            plan = lines[1].split(" # SKIP")
+            self.assertEqual(plan[0], f"1..{len(results)}")
+            self.assertEqual(len(plan), 1 + one.empty)
+
+    def test_ktap_says_why(self) -> None:
+        """Also of what is all right but differs; other lines are no one's."""
+        result = ktap.results(machine.to_ktap(
+            ALL["regression"]).splitlines())[1]
+        self.assertIn("call 4: for_cpu of camera (from) is lost", result.lines)
+        result = ktap.results(machine.to_ktap(
+            ALL["harmless"]).splitlines())[1]
+        self.assertTrue(result.passed)
+        self.assertIn("call 4: for_cpu of camera (from) is lost", result.lines)
+
+    def test_ktap_survives_names(self) -> None:
+        """A name cannot begin a directive, or a line."""
+        lines = machine.to_ktap(report(lost("a # SKIP\nok 2 b"))).splitlines()
+        self.assertFalse(ktap.results(lines)[0].passed)
+        self.assertIsNone(ktap.results(lines)[0].skipped)
+        self.assertEqual(len(ktap.results(lines)), 2)
+
+    def test_junit(self) -> None:
+        """It parses, whatever a kernel complains in; failures say why."""
+        odd = report(lost("<&>\"'"), mended(), complaints=["\x1b[31m\0 <b>"])
+        suite = xml.fromstring(machine.to_junit(odd))
+        self.assertEqual([suite.get("tests"), suite.get("failures")],
+                         ["3", "2"])
+        cases = suite.findall("testcase")
+        self.assertEqual([case.get("name") for case in cases],
+                         ["<&>\"'", "mended", machine.COMPLAINTS])
+        failure = cases[0].find("failure")
+        assert failure is not None
+        self.assertIn("cpu reads version 1 of a", failure.get("message", ""))
+        self.assertIn("begin_cpu_udmabuf", failure.text or "")
+        self.assertIsNone(cases[1].find("failure"))
+
+    def test_b4(self) -> None:
+        """One result, in the fields and with the words that b4 knows."""
+        for name, status in (("empty", "pass"), ("harmless", "pass"),
+                             ("swapped", "warn"), ("regression", "fail"),
+                             ("complaint", "fail"), ("better", "warn")):
+            (result,) = json.loads(machine.to_b4(ALL[name]))
+            self.assertLessEqual({*result}, {"tool", "status", "summary",
+                                             "url", "details"})
+            self.assertEqual(result["status"], status, name)
+            self.assertEqual(result["summary"], words.verdict(ALL[name]))
+
+
+class _Tags(html.parser.HTMLParser):
+    """Whether tags are balanced, and what they refer to."""
+
+    EMPTY = {"meta", "!doctype"}
+
+    def __init__(self, text_of_page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.refers: list[str] = []
+        self.feed(text_of_page)
+
+    def handle_starttag(self, tag: str,
+                        attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+        named = dict(attrs)
+        self.ids += [named["id"] or ""] if "id" in named else []
+        self.refers += [(named["href"] or "").removeprefix("#")] \
+            if "href" in named else []
+        self.refers += (named.get("aria-labelledby") or "").split()
+
+    def handle_startendtag(self, tag: str,
+                           attrs: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open[-1:] == [tag], (tag, self.open)
+        self.open.pop()
+
+
+class Page(unittest.TestCase):
+    """The page, and the pictures on it."""
+
+    @staticmethod
+    def pictures(one: Compared) -> list[str]:
+        """Those of one history: base, patch."""
+        return re.findall("<svg viewBox.*?</svg>", page.to_html(
+            report(one)).partition('class="pair"')[2])
+
+    def test_well_formed(self) -> None:
+        """Tags are balanced, links lead somewhere, no id is there twice."""
+        for name, one in ALL.items():
+            tags = _Tags(page.to_html(one))
+            self.assertEqual(tags.open, [], name)
+            self.assertEqual(len(tags.ids), len({*tags.ids}), name)
+            self.assertLessEqual({*tags.refers}, {*tags.ids}, name)
+
+    def test_pictures_are_xml(self) -> None:
+        """And say in words what they show."""
+        for picture in self.pictures(lost()):
+            root = xml.fromstring(picture)
+            self.assertEqual([child.tag for child in root][:2],
+                             ["title", "desc"])
+        self.assertIn("for_cpu of camera (from) is lost", picture)
+
+    def test_needs_no_network(self) -> None:
+        """And no scripts."""
+        for one in ALL.values():
+            shown = page.to_html(one)
+            self.assertNotRegex(shown, r"https?:|//|@import|url\(|<script|src=")
+
+    def test_names_are_escaped(self) -> None:
+        """Those of histories, devices and revisions, and what a line says."""
+        one = lost("<script>&")
+        one.title = "<b>"
+        one.base.devices[0] = replace(CAMERA, kind="<i>")
+        one.differences = [replace(one.differences[0], words="<u>",
+                                   place=replace(PLACE, text="a<s>b"))]
+        one.patch_wrong = [wrong("<em>", story=("<q>",))]
+        for history in (one.base, one.patch):
+            history.calls[0].happened = [sync("map", "camera", "<var>")]
+            history.calls[1].step = "<sub>"
+        shown = page.to_html(report(one, lost("<samp>"), lost("<ins>"),
+                                    lost("<del>", False), base="<tt>",
+                                    complaints=["<kbd>"]))
+        for tag in ("<script", "<b>", "<i>", "<u>", "<s>", "<em>", "<q>",
+                    "<tt>", "<kbd>", "<var>", "<sub>", "<samp>", "<ins>",
+                    "<del>"):
+            self.assertNotIn(tag, shown)
+            self.assertIn(html.escape(tag), shown)
+
+    def test_lost_is_in_the_patchs_picture(self) -> None:
+        """Red and dashed, with the word; the base has it as it is."""
+        base, patch = self.pictures(lost())
+        self.assertIn("lost: for_cpu (from)", patch)
+        self.assertIn('class="lost"', patch)
+        self.assertNotIn("lost", base)
+        self.assertIn(">for_cpu (from)<", base)
+
+    def test_reads_old_data(self) -> None:
+        """At its reader, only where it does."""
+        base, patch = self.pictures(lost())
+        self.assertIn("a: reads 1, was promised 2", patch)
+        self.assertNotIn("promised", base)
+
+    def test_other_marks(self) -> None:
+        """Doubled and added; reordered at both places."""
+        self.assertIn("+ doubled: for_device (to)", self.pictures(added())[1])
+        self.assertIn('class="added"', self.pictures(mended())[1])
+        patch = self.pictures(swapped())[1]
+        self.assertIn("was here: for_cpu (from)", patch)
+        self.assertIn("now here: for_cpu (from)", patch)
+
+    def test_locks_and_sizes(self) -> None:
+        """They are told where they are what differs, on both sides."""
+        for kind, other, said in (
+                ("lock", {"lock": "-"}, ("under resv", "not locked")),
+                ("size", {"bytes": 4096}, ("16 KiB", "4 KiB"))):
+            one = same()
+            before = one.base.calls[3].events[0]
+            after = replace(before, **other)  # type: ignore[arg-type]
+            one.patch.calls[3].happened[0] = after
+            one.differences = [Difference(kind, 4, before, after, kind)]
+            for picture, text_of_it in zip(self.pictures(one), said):
+                self.assertIn(f"for_cpu (from), {text_of_it}", picture)
+
+    def test_both_pictures_have_the_same_rows(self) -> None:
+        """Or they could not be compared at a glance."""
+        for one in (lost(), added(), swapped()):
+            base, patch = (re.search('viewBox="(.*?)"', picture)
+                           for picture in self.pictures(one))
+            assert base and patch
+            self.assertEqual(base[1], patch[1])
+
+    def test_implied_syncs_are_dotted(self) -> None:
+        """A map without skip is one, a map with skip is none."""
+        base, _ = self.pictures(lost())
+        self.assertEqual(base.count('class="sync implied"'), 2)
+        self.assertIn('class="quiet"><circle', base)
+
+    def test_the_exporters_own_device(self) -> None:
+        """It has a life line if it has syncs."""
+        one = lost()
+        self.assertNotIn("own device", self.pictures(one)[0])
+        one.base.calls[3].happened.append(sync("for_cpu", "exporter", "both"))
+        self.assertIn("own device", self.pictures(one)[0])
+
+    def test_what_is_drawn(self) -> None:
+        """All with a consequence, one of each other kind, none twice."""
+        shown = page.to_html(report(
+            same(), lost(), lost("other"), *(added(f"quiet{number}")
+                                             for number in range(9))))
+        self.assertEqual(shown.count('class="pair"'), 3)
+        self.assertEqual(shown.count("<tr id="), 12)
+        self.assertIn('<details id="d3"><summary>other: worse', shown)
+        self.assertIn('<a href="#h5">quiet1</a>', shown)
+        both = lost()
+        both.differences += [replace(both.differences[0], kind="size")]
+        self.assertEqual(page.to_html(report(both)).count('class="pair"'), 1)
+
+    def test_verdict_cost_and_complaints(self) -> None:
+        """They stand above all pictures."""
+        shown = page.to_html(ALL["crowd"])
+        top = shown.partition("What differs")[0]
+        self.assertIn("REGRESSION", top)
+        self.assertIn("<th>maintained</th>", top)
+        self.assertIn("<pre>INFO: possible recursive locking\nmore</pre>", top)
+
+
+if __name__ == "__main__":
+    unittest.main()
