@@ -5,6 +5,7 @@ PYTHON ?= /usr/bin/python3
 ARCH ?= um
 FANOUT = PYTHONPATH=tools $(PYTHON) -m fanout
 RIG = PYTHONPATH=tools $(PYTHON) -m rig
+REVIEW = PYTHONPATH=tools $(PYTHON) -m review
 STOCK = $(if $(KERNEL),--kernel '$(KERNEL)')
 TREE = $(STOCK) $(if $(KTREE),--ktree '$(KTREE)')
 
@@ -15,6 +16,12 @@ help:
 	@echo 'make demo            what a CPU and two devices see through each exporter,'
 	@echo '                     in QEMU on a stock kernel (DEBUG=1: a debug kernel;'
 	@echo '                     HUGETLB=1: memfds with pages of 2 MiB)'
+	@echo 'make review          what a change does to the syncs, and who reads old'
+	@echo '                     data by it; five minutes the first time, then 40 s'
+	@echo '     BASE=WHAT PATCH=WHAT   ... a revision, worktree, stock, a patch file'
+	@echo '                     or mbox; or a patch on standard input'
+	@echo '     EXPORTER=udmabuf       ... a stock exporter; also system_heap'
+	@echo '     OUT=DIR ARGS=--mail    ... where the page goes, another format'
 	@echo 'make races           two CPUs against the driver in QEMU, with KCSAN, then'
 	@echo '                     a hostile program and the random player; 6 minutes'
 	@echo '                     (DEBUG=1: with KASAN)'
@@ -91,6 +98,11 @@ demo: python
 	@$(RIG) demo $(STOCK) \
 		$(if $(filter-out 0,$(DEBUG)),--debug) \
 		$(if $(filter-out 0,$(HUGETLB)),--hugetlb)
+
+.PHONY: review
+review: python
+	@$(REVIEW) $(TREE) --base '$(BASE)' --patch '$(PATCH)' \
+		--exporter '$(EXPORTER)' --out '$(OUT)' $(ARGS)
 
 .PHONY: races
 races: python
