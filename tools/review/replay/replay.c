@@ -227,6 +227,8 @@ struct wrong {
  * @history: which
  * @config: on what; what devices use changes
  * @start: the beginning's name
+ * @line: the line that is asked about; what the caches do to others is not
+ *	tried, for nobody can tell by this one
  * @set: the states now
  * @spare: where the next ones are collected
  * @told: moves of the caches
@@ -238,12 +240,14 @@ struct wrong {
  * @kernel: a kernel mapping is there
  * @call: the call under way
  * @cleaned: lines that were cleaned in it
+ * @agreed: &model_state.quiet when all agree
  * @seen: what was seen last, or NULL
  */
 struct run {
 	const struct history *history;
 	struct model_config config;
 	const char *start;
+	unsigned int line;
 	struct set *set;
 	struct set *spare;
 	struct told told[TOLD];
@@ -255,6 +259,7 @@ struct run {
 	bool kernel;
 	const struct said *call;
 	u8 cleaned;
+	u8 agreed;
 	const struct said *seen;
 };
 
@@ -502,22 +507,17 @@ static void empty(struct set *set)
 	set->round++;
 }
 
+/* States differ in what memory holds, and in hardly anything else. */
 static u32 hash_of(const struct model_state *state)
 {
-	const u8 *byte = (const u8 *)state;
-	u64 hash = 0, word;
+	u64 word[(sizeof(state->page) + sizeof(state->copy)) / sizeof(u64)];
+	u64 hash = 0;
 	unsigned int i;
 
-	for (i = 0; i < sizeof(*state); i += sizeof(word)) {
-		unsigned int left = sizeof(*state) - i;
-
-		word = 0;
-		memcpy(&word, byte + i,
-		       left < sizeof(word) ? left : sizeof(word));
-		hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL;
-		hash ^= hash >> 32;
-	}
-	return hash;
+	memcpy(word, state, sizeof(word));
+	for (i = 0; i < ARRAY_SIZE(word); i++)
+		hash = (hash ^ word[i]) * 0x9e3779b97f4a7c15ULL;
+	return hash >> 32;
 }
 
 /* Returns the state's node if it is new or took more moves, or else NULL. */
@@ -609,7 +609,7 @@ static void let_caches_run(struct run *run, const struct said *said,
 			   bool within)
 {
 	static const enum model_op ops[] = { OP_CLEAN, OP_FLUSH, OP_NONE };
-	unsigned int moves, i, line, device, op;
+	unsigned int moves, i, device, op;
 	struct set *set = run->set;
 
 	for (moves = 0; moves <= set->moves; moves++)
@@ -618,19 +618,17 @@ static void let_caches_run(struct run *run, const struct said *said,
 
 			if (node.moves != moves)
 				continue;
-			for (line = 0; line < run->config.lines; line++)
-				for (device = 0; device < MODEL_VIEWS; device++)
-					for (op = 0; op < ARRAY_SIZE(ops) &&
-					     has_line(run, &node.state, device,
-						      line); op++)
-						move_cache(run, &node,
-							   (struct told) {
-							.said = said,
-							.within = within,
-							.op = ops[op],
-							.device = device,
-							.line = line,
-						});
+			for (device = 0; device < MODEL_VIEWS; device++)
+				for (op = 0; op < ARRAY_SIZE(ops) &&
+				     has_line(run, &node.state, device,
+					      run->line); op++)
+					move_cache(run, &node, (struct told) {
+						.said = said,
+						.within = within,
+						.op = ops[op],
+						.device = device,
+						.line = run->line,
+					});
 		}
 }
 
@@ -685,7 +683,7 @@ static void print_story(const struct run *run, const struct told *told)
 
 /* Judging, by the rules of model_is_wrong(), but all of it. */
 
-/* QUIET_AGREED, which nobody else has a name for. */
+/* QUIET_AGREED, for which there is no name here: all agree after a map. */
 static u8 agreed(const struct model_config *config)
 {
 	struct model_state state = { .event = EVENT_MAP };
@@ -717,7 +715,7 @@ static bool judge_view(const struct run *run, const struct node *node,
 	const struct model_state *state = &node->state;
 	u8 missed = newest_missed(state, view, place, value);
 
-	if (!missed && (state->quiet != agreed(&run->config) || value == cpu))
+	if (!missed && (state->quiet != run->agreed || value == cpu))
 		return false;
 	if (!wrong->found || wrong->moves > node->moves)
 		*wrong = (struct wrong) {
@@ -757,10 +755,10 @@ static bool judge_lost(const struct run *run, const struct node *node,
 static bool judge(const struct run *run, const struct node *node,
 		  const u8 value[][PLACES], struct wrong wrong[][PLACES])
 {
-	unsigned int view, place;
+	unsigned int place = run->line * run->config.bytes, view;
 	bool found = false;
 
-	for (place = 0; place < run->config.lines * run->config.bytes; place++)
+	for (; line_of(&run->config, place) == run->line; place++)
 		for (view = 0; view < MODEL_VIEWS; view++)
 			if (view == MODEL_CPU ||
 			    (view < run->config.nr_devices &&
@@ -770,15 +768,17 @@ static bool judge(const struct run *run, const struct node *node,
 						    value[view][place],
 						    value[MODEL_CPU][place],
 						    &wrong[view][place]);
-	return judge_lost(run, node, value[MODEL_CPU], wrong) || found;
+	if (node->state.conflicts)
+		found |= judge_lost(run, node, value[MODEL_CPU], wrong);
+	return found;
 }
 
 static void print_wrongs(const struct run *run, const char *arch,
 			 const struct said *said, struct wrong wrong[][PLACES])
 {
-	unsigned int place, i;
+	unsigned int place = run->line * run->config.bytes, i;
 
-	for (place = 0; place < PLACES; place++)
+	for (; line_of(&run->config, place) == run->line; place++)
 		for (i = 0; i < MODEL_VIEWS; i++) {
 			const struct wrong *one = &wrong[i][place];
 
@@ -803,6 +803,7 @@ static void judge_all(const struct run *run, const struct said *said)
 	struct wrong wrong[MODEL_VIEWS][PLACES] = { 0 };
 	unsigned int i, view, place;
 	struct complaint what;
+	bool is_wrong;
 
 	for (i = 0; i < run->set->nr; i++) {
 		const struct node *node = &run->set->node[i];
@@ -820,8 +821,10 @@ static void judge_all(const struct run *run, const struct said *said)
 							       place)],
 				     place % run->config.bytes);
 		}
-		if (judge(run, node, value, wrong) !=
-		    model_is_wrong(&run->config, &node->state, &what))
+		/* Its first complaint may be about another line. */
+		is_wrong = model_is_wrong(&run->config, &node->state, &what);
+		if (judge(run, node, value, wrong) ? !is_wrong :
+		    is_wrong && line_of(&run->config, what.place) == run->line)
 			fail(said->line, "the model judges it otherwise");
 	}
 	print_wrongs(run, run->config.arch->name, said, wrong);
@@ -1083,6 +1086,15 @@ static void play(const struct run *run, const struct said *said,
 	}
 }
 
+/* Whether it does something to memory or caches of the line. */
+static bool touches(const struct run *run, const struct said *said,
+		    unsigned int line)
+{
+	return line == run->line && said->what != RETURN &&
+	       (!forms[said->what].calls || said->what == STORE ||
+		said->what == LOAD || said->what == WRITE);
+}
+
 /* A device that snoops may leave in a cache what it writes (H14). */
 static bool may_stay(const struct run *run, const struct said *said,
 		     unsigned int line)
@@ -1103,6 +1115,12 @@ static void step(struct run *run, const struct said *said, unsigned int line,
 	unsigned int ways = 1 + may_stay(run, said, line), i, stays;
 	struct node *to;
 
+	if (!touches(run, said, line)) {
+		for (i = 0; i < old->nr; i++)
+			play(run, said, line, second, false,
+			     &old->node[i].state);
+		return;
+	}
 	run->set = run->spare;
 	run->spare = old;
 	empty(run->set);
@@ -1224,7 +1242,7 @@ static void replay_said(struct run *run, const struct said *said)
 }
 
 static void replay(const struct history *history, const struct model_arch *arch,
-		   const char *start)
+		   const char *start, unsigned int line)
 {
 	static struct set sets[2];
 	static struct run run;
@@ -1235,12 +1253,14 @@ static void replay(const struct history *history, const struct model_arch *arch,
 	run.config = history->config;
 	run.config.arch = arch;
 	run.start = start;
+	run.line = line;
 	run.set = &sets[0];
 	run.spare = &sets[1];
 	run.nr_told = 0;
 	memset(run.memory, 0, sizeof(run.memory));
 	memset(run.open, 0, sizeof(run.open));
 	run.kernel = false;
+	run.agreed = agreed(&run.config);
 	run.call = NULL;
 	run.seen = NULL;
 	for (i = 0; i < history->config.nr_devices; i++)
@@ -1258,12 +1278,13 @@ static void replay(const struct history *history, const struct model_arch *arch,
 
 static void replay_everywhere(const struct history *history)
 {
-	unsigned int i;
+	unsigned int i, line;
 
 	for (i = 0; i < model_nr_archs; i++)
-		if (model_archs[i].supported) {
-			replay(history, &model_archs[i], "settled");
-			replay(history, &model_archs[i], "dirty");
+		for (line = 0; line < history->config.lines &&
+		     model_archs[i].supported; line++) {
+			replay(history, &model_archs[i], "settled", line);
+			replay(history, &model_archs[i], "dirty", line);
 		}
 }
 
