@@ -9,149 +9,22 @@
  * replayed on every architecture that can work, from two beginnings, and judged
  * whenever a call returns. What was really seen is judged as well.
  *
- * Lines on stdin, any number of histories; "same" is for copies that devices
- * share:
- *
- *   history ID LINES BYTES NDEV
- *   device I to|from|both SNOOPS
- *   call N map I | unmap I | begin r|w|rw PROC | end r|w|rw PROC | vmap |
- *          vunmap | store PLACE | load PLACE | write I PLACE | read I PLACE |
- *          other
- *   uses I PLACE page|slot|copy
- *   same I PLACE J                  I's copy there is J's as well
- *   fill I PLACES
- *   sync for_cpu|for_device I|x both|to|from PLACES
- *   moved page|copy I PLACE
- *   late I PLACE
- *   views V...
- *   return N OK|FAILED
- *   end
- *
- * PLACES are letters, or "-" for none. On stdout, a line for each reader who
- * reads at a place what it must not, with tabs between:
+ * Histories are read from stdin, as history.h says. On stdout there is a line
+ * for each reader who reads at a place what it must not, with tabs between:
  *
  *   ID ARCH STATE CALL READER PLACE VALUE PROMISED STORY
  *
  * It must not know which exporter it was, nor what its plan ought to be.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../../kunit/model_layers.h"
+#include "history.h"
 
-#define PLACES		(MODEL_LINES * MODEL_BYTES)
-#define PROCESSES	16
-#define WORDS		32
 #define STATES		4096
 #define TOLD		65536
-#define EXPORTER	MODEL_DEVICES	/* as a device that syncs */
 #define RECORDED	"recorded"
-
-enum what {
-	USES, SAME, MAP, UNMAP, BEGIN, END, VMAP, VUNMAP, STORE, LOAD, WRITE,
-	READ, OTHER, FILL, SYNC, MOVED, LATE, VIEWS, RETURN,
-};
-
-enum memory {
-	PAGE,
-	SLOT,
-	COPY,
-};
-
-/*
- * How a line is written. Of its arguments: d a device, x a device or the
- * exporter, j the other device, p a place, l places, n a process, c a call, v
- * values, and words: m memory, r a direction, a an access, o which sync, s
- * success.
- */
-static const struct form {
-	const char *word;
-	bool calls;
-	const char *arguments;
-	const char *noun;
-} forms[] = {
-	[USES] = { "uses", false, "dpm", "mapping" },
-	[SAME] = { "same", false, "dpj", "mapping" },
-	[MAP] = { "map", true, "d" },
-	[UNMAP] = { "unmap", true, "d" },
-	[BEGIN] = { "begin", true, "an" },
-	[END] = { "end", true, "an" },
-	[VMAP] = { "vmap", true, "" },
-	[VUNMAP] = { "vunmap", true, "" },
-	[STORE] = { "store", true, "p" },
-	[LOAD] = { "load", true, "p" },
-	[WRITE] = { "write", true, "dp" },
-	[READ] = { "read", true, "dp" },
-	[OTHER] = { "other", true, "" },
-	[FILL] = { "fill", false, "dl", "filling of a slot" },
-	[SYNC] = { "sync", false, "oxrl", "sync" },
-	[MOVED] = { "moved", false, "mdp", "copying" },
-	[LATE] = { "late", false, "dp", "late write" },
-	[VIEWS] = { "views", false, "v" },
-	[RETURN] = { "return", false, "cs" },
-};
-
-static const char * const memories[] = { "page", "slot", "copy", NULL };
-static const char * const directions[] = { "both", "to", "from", NULL };
-static const char * const accesses[] = { "rw", "w", "r", NULL };
-static const char * const syncs[] = { "for_cpu", "for_device", NULL };
-static const char * const successes[] = { "FAILED", "OK", NULL };
-
-/**
- * struct said - a line of a history
- * @line: its number
- * @call: the call that it begins or is in, or the last one
- * @what: an enum what
- * @device: the device, or EXPORTER
- * @other: another device
- * @place: the place
- * @places: mask of places
- * @process: whose access it is
- * @memory: an enum memory
- * @dir: a direction, or that of an access
- * @for_device: which sync it is
- * @failed: it begins or ends a call that failed
- * @seen: what was seen, by view and place
- */
-struct said {
-	unsigned int line;
-	unsigned int call;
-	u8 what;
-	u8 device;
-	u8 other;
-	u8 place;
-	u8 places;
-	u8 process;
-	u8 memory;
-	u8 dir;
-	bool for_device;
-	bool failed;
-	u8 seen[MODEL_VIEWS][PLACES];
-};
-
-/**
- * struct history - what was recorded
- * @id: its name
- * @config: of what size, with which devices
- * @snoops: which of these snoop, a mask
- * @nr_devices: how many have been said
- * @said: its lines
- * @nr: how many
- * @room: for how many there is room
- * @call: where in @said the call under way is, or -1
- */
-struct history {
-	char id[64];
-	struct model_config config;
-	u8 snoops;
-	unsigned int nr_devices;
-	struct said *said;
-	unsigned int nr;
-	unsigned int room;
-	int call;
-};
 
 /**
  * struct told - a move of the caches
@@ -161,7 +34,7 @@ struct history {
  * @op: what happens to the CPU's line; OP_NONE: it is read in
  * @dirty: it was dirty before
  * @device: whose copy it is of, or MODEL_CPU
- * @line: which line
+ * @line: which line of the buffer
  * @stays: instead of all these, a device's write stays in a cache
  */
 struct told {
@@ -263,231 +136,6 @@ struct run {
 	const struct said *seen;
 };
 
-static void __attribute__((noreturn, format(printf, 2, 3)))
-fail(unsigned int line, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	fprintf(stderr, "replay: line %u: ", line);
-	vfprintf(stderr, format, args);
-	fprintf(stderr, "\n");
-	va_end(args);
-	exit(2);
-}
-
-/* Reading. */
-
-static unsigned int number(unsigned int line, const char *word,
-			   unsigned int from, unsigned int to)
-{
-	char *end;
-	unsigned long value = strtoul(word, &end, 10);
-
-	if (*word < '0' || *word > '9' || *end || value < from || value > to)
-		fail(line, "%s is not a number from %u to %u", word, from, to);
-	return value;
-}
-
-static unsigned int choice(unsigned int line, const char *word,
-			   const char * const *words)
-{
-	unsigned int i;
-
-	for (i = 0; words[i]; i++)
-		if (!strcmp(word, words[i]))
-			return i;
-	fail(line, "%s is not one of %s, %s...", word, words[0], words[1]);
-}
-
-/* A letter, or a number. */
-static unsigned int place_of(const struct history *history, unsigned int line,
-			     const char *word)
-{
-	unsigned int places = history->config.lines * history->config.bytes;
-
-	if (*word >= 'a' && *word < (int)('a' + places) && !word[1])
-		return *word - 'a';
-	return number(line, word, 0, places - 1);
-}
-
-static u8 places_of(const struct history *history, unsigned int line,
-		    const char *word)
-{
-	u8 places = 0;
-
-	if (!strcmp(word, "-"))
-		return 0;
-	for (; *word; word++) {
-		const char letter[] = { *word, '\0' };
-
-		places |= 1 << place_of(history, line, letter);
-	}
-	return places;
-}
-
-static void read_views(const struct history *history, struct said *said,
-		       char **words)
-{
-	unsigned int view, place;
-
-	for (view = 0; view <= history->config.nr_devices; view++)
-		for (place = 0; place < history->config.lines *
-					history->config.bytes; place++) {
-			if (!*words)
-				fail(said->line, "there are too few values");
-			/* The CPU's are first. */
-			said->seen[view ? view - 1 : MODEL_CPU][place] =
-				number(said->line, *words++, 0,
-				       MODEL_VALUES - 1);
-		}
-	if (*words)
-		fail(said->line, "there are too many values");
-}
-
-static void read_argument(const struct history *history, struct said *said,
-			  char kind, const char *word)
-{
-	unsigned int devices = history->config.nr_devices, line = said->line;
-
-	switch (kind) {
-	case 'x':
-	case 'd':
-		said->device = kind == 'x' && !strcmp(word, "x") ? EXPORTER :
-			       number(line, word, 0, devices - 1);
-		break;
-	case 'j':
-		said->other = number(line, word, 0, devices - 1);
-		break;
-	case 'p':
-		said->place = place_of(history, line, word);
-		break;
-	case 'l':
-		said->places = places_of(history, line, word);
-		break;
-	case 'n':
-		said->process = number(line, word, 0, PROCESSES - 1);
-		break;
-	case 'c':
-		if (number(line, word, 0, ~0U) != said->call)
-			fail(line, "call %u is under way", said->call);
-		break;
-	case 'm':
-		said->memory = choice(line, word, memories);
-		break;
-	case 'r':
-		said->dir = choice(line, word, directions);
-		break;
-	case 'a':
-		said->dir = choice(line, word, accesses);
-		break;
-	case 'o':
-		said->for_device = choice(line, word, syncs);
-		break;
-	case 's':
-		said->failed = !choice(line, word, successes);
-		break;
-	}
-}
-
-static void read_history(struct history *history, unsigned int line,
-			 char **words)
-{
-	if (!words[1] || !words[2] || !words[3] || !words[4] || words[5] ||
-	    strlen(words[1]) >= sizeof(history->id))
-		fail(line, "it is: history ID LINES BYTES NDEV");
-	strcpy(history->id, words[1]);
-	history->config = (struct model_config) {
-		/* Pages always have a line, and nothing is widened. */
-		.plan = PLAN_STOCK,
-		.lines = number(line, words[2], 1, MODEL_LINES),
-		.bytes = number(line, words[3], 1, MODEL_BYTES),
-		.nr_devices = number(line, words[4], 1, MODEL_DEVICES),
-	};
-	history->snoops = 0;
-	history->nr_devices = 0;
-	history->nr = 0;
-	history->call = -1;
-}
-
-static void read_device(struct history *history, unsigned int line,
-			char **words)
-{
-	unsigned int i;
-
-	if (!words[1] || !words[2] || !words[3] || words[4] || history->nr ||
-	    history->nr_devices == history->config.nr_devices)
-		fail(line, "it is: device I DIR SNOOPS, once for each");
-	i = number(line, words[1], history->nr_devices, history->nr_devices);
-	history->config.device[i].dir = choice(line, words[2], directions);
-	history->snoops |= number(line, words[3], 0, 1) << i;
-	history->nr_devices++;
-}
-
-static struct said *new_said(struct history *history)
-{
-	struct said *said;
-
-	if (history->nr == history->room) {
-		history->room = history->room ? 2 * history->room : 64;
-		history->said = realloc(history->said, history->room *
-						       sizeof(*said));
-		if (!history->said) {
-			perror("replay");
-			exit(2);
-		}
-	}
-	said = &history->said[history->nr++];
-	memset(said, 0, sizeof(*said));
-	return said;
-}
-
-static void read_said(struct history *history, unsigned int line, char **words)
-{
-	bool calls = words[1] && words[2] && !strcmp(words[0], "call");
-	struct said *said = new_said(history);
-	const char *kind;
-
-	said->line = line;
-	if (history->nr_devices < history->config.nr_devices)
-		fail(line, "not all devices have been said");
-	if (history->call >= 0)
-		said->call = history->said[history->call].call;
-	else if (history->nr > 1)
-		said->call = history->said[history->nr - 2].call;
-	if (calls) {
-		if (history->call >= 0)
-			fail(line, "call %u is under way", said->call);
-		said->call = number(line, words[1], 0, ~0U);
-		history->call = history->nr - 1;
-		words += 2;
-	}
-	while (said->what < ARRAY_SIZE(forms) &&
-	       (forms[said->what].calls != calls ||
-		strcmp(forms[said->what].word, words[0])))
-		said->what++;
-	if (said->what == ARRAY_SIZE(forms))
-		fail(line, "nothing is called %s", words[0]);
-	words++;
-	if (said->what == VIEWS) {
-		read_views(history, said, words);
-		return;
-	}
-	for (kind = forms[said->what].arguments; *kind; kind++, words++) {
-		if (!*words)
-			fail(line, "there are too few words");
-		read_argument(history, said, *kind, *words);
-	}
-	if (*words)
-		fail(line, "there are too many words");
-	if (said->what == RETURN) {
-		if (history->call < 0)
-			fail(line, "no call is under way");
-		history->said[history->call].failed = said->failed;
-		history->call = -1;
-	}
-}
-
 /* The set of states, and stories. */
 
 static const struct told *tell(struct run *run, const struct told *before,
@@ -571,11 +219,14 @@ static void move_cache(struct run *run, const struct node *node,
 
 	if (told.device != MODEL_CPU)
 		memory = &state.copy[told.line][told.device];
-	if (told.op == OP_NONE ? memory->line != LINE_ABSENT ||
-				 !run->config.arch->speculates :
-	    told.op == OP_CLEAN ? memory->line != LINE_DIRTY :
-				  memory->line == LINE_ABSENT)
+	if (told.op == OP_NONE) {
+		if (memory->line != LINE_ABSENT ||
+		    !run->config.arch->speculates)
+			return;
+	} else if (memory->line == LINE_ABSENT ||
+		   (told.op == OP_CLEAN && memory->line != LINE_DIRTY)) {
 		return;
+	}
 	told.dirty = memory->line == LINE_DIRTY;
 	if (told.op == OP_NONE)
 		read_in(memory, run->config.bytes);
@@ -669,8 +320,8 @@ static void print_story(const struct run *run, const struct told *told)
 			printf("device %u", said->device);
 	}
 	if (told->stays) {
-		printf(" what it wrote to %c is in a cache only",
-		       'a' + said->place);
+		printf(" what device %u wrote to %c is in a cache only",
+		       said->device, 'a' + said->place);
 		return;
 	}
 	printf(" the CPU's line of ");
@@ -872,7 +523,9 @@ static void check(const struct run *run, const struct said *said)
 	case LATE:
 		if (!said->failed && device->dir == DMA_TO_DEVICE)
 			fail(said->line, "it only reads");
-		/* fall through */
+		if (!said->failed && !mapped)
+			fail(said->line, "it is not mapped");
+		break;
 	case UNMAP:
 	case READ:
 		if (!said->failed && !mapped)
@@ -1099,12 +752,7 @@ static bool touches(const struct run *run, const struct said *said,
 static bool may_stay(const struct run *run, const struct said *said,
 		     unsigned int line)
 {
-	const struct model_face *face;
-
-	if ((said->what != WRITE && said->what != LATE) || said->failed)
-		return false;
-	face = face_of(&run->config, said->device, line);
-	return face->snoops && !face->copies &&
+	return (said->what == WRITE || said->what == LATE) && !said->failed &&
 	       page_has_line(&run->config, line);
 }
 
@@ -1290,44 +938,10 @@ static void replay_everywhere(const struct history *history)
 
 int main(void)
 {
-	struct history history = { 0 };
-	bool has_begun = false;
-	unsigned int line = 0;
-	char *text = NULL;
-	size_t size = 0;
+	static struct history history;
 
-	while (getline(&text, &size, stdin) >= 0) {
-		char *words[WORDS + 1], *rest = text;
-		unsigned int nr = 0;
-
-		line++;
-		do
-			words[nr] = strtok_r(rest, " \t\n", &rest);
-		while (words[nr] && ++nr <= WORDS);
-		if (nr > WORDS)
-			fail(line, "there are too many words");
-		if (!nr)
-			continue;
-		if (has_begun != !!strcmp(words[0], "history"))
-			fail(line, has_begun ? "the last history has no end" :
-					       "there is no history");
-		if (!has_begun) {
-			read_history(&history, line, words);
-			has_begun = true;
-		} else if (!strcmp(words[0], "device")) {
-			read_device(&history, line, words);
-		} else if (!strcmp(words[0], "end") && nr == 1) {
-			if (history.call >= 0)
-				fail(line, "a call is under way");
-			replay_everywhere(&history);
-			has_begun = false;
-		} else {
-			read_said(&history, line, words);
-		}
-	}
-	if (has_begun)
-		fail(line, "the last history has no end");
+	while (read_history(&history))
+		replay_everywhere(&history);
 	free(history.said);
-	free(text);
 	return 0;
 }
