@@ -12,8 +12,9 @@ kernel's console. Words are separated by blanks:
                                     the same
     at ADDRESS...                   who called for the event before, innermost
                                     first
-    uses DEVICE PLACE page|slot|copy
-                                    what a mapping is made of
+    uses DEVICE PLACE page|slot|copy OTHER
+                                    what a mapping is made of, and who else has
+                                    it, or the same name again
     wait                            somebody waits for a device's fence
     late DEVICE PLACE               the device writes then, and signals
     views cpu:A:B NAME:A:B...       what all would read at each place, if not as before: the
@@ -88,6 +89,7 @@ class Used:
     device: str
     place: str
     memory: str         # page, slot or copy
+    other: str          # who has mapped the same, or the device itself
 
 
 # A view for each reader, a value for each place.

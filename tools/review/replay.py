@@ -93,6 +93,9 @@ class _Steps:
                 self.uses.setdefault(one.device, {})[one.place] = one.memory
                 yield (f"uses {self.numbers[one.device]} {_place(one.place)} "
                        f"{one.memory}")
+                if one.memory == "copy" and one.other != one.device:
+                    yield (f"same {self.numbers[one.device]} "
+                           f"{_place(one.place)} {self.numbers[one.other]}")
             elif isinstance(one, Moved):
                 yield (f"moved {'page' if one.to_page else 'copy'} "
                        f"{self.numbers[one.device]} {_place(one.place)}")

@@ -3,7 +3,7 @@
  * Buffers, made as user space makes them: an exporter is a node in /dev and what
  * its ioctls do. It must not know who maps them.
  */
-#include <linux/dma-heap.h>
+#include <uapi/linux/dma-heap.h>
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/fs.h>

@@ -81,11 +81,11 @@ static const struct dma_map_ops opaque_ops = {
 };
 
 /**
- * devices_init() - give the machine what devices are bounced through
+ * importers_init() - give the machine what devices are bounced through
  *
  * Return: 0 or an errno.
  */
-int devices_init(void)
+int importers_init(void)
 {
 	struct device dev;
 	int error = swiotlb_init_late(SLOTS_SIZE, GFP_KERNEL, NULL);
@@ -101,7 +101,7 @@ int devices_init(void)
 
 static void release(struct device *dev)
 {
-	kfree(dev->dma_range_map);
+	/* Its windows are freed by the core. */
 	kfree(dev);
 }
 

@@ -156,7 +156,7 @@ static struct heard *hear(enum what what, struct device *dev,
 	return event;
 }
 
-static void add_range(struct heard *event, dma_addr_t first, size_t size)
+static void cover(struct heard *event, dma_addr_t first, size_t size)
 {
 	event->bytes += size;
 	if (event->nr_ranges == RANGES) {
@@ -185,7 +185,7 @@ static void hear_list(enum what what, struct device *dev,
 		goto out;
 	/* Not sg_page(): DMABUF_DEBUG of 6.12 scrambles it. */
 	for_each_sg(sgl, sg, nents, i)
-		add_range(event, sg_dma_address(sg), sg->length);
+		cover(event, sg_dma_address(sg), sg->length);
 	for (t = 0; t < TABLES; t++) {
 		if (tables[t].sgl == sgl)
 			break;
@@ -222,7 +222,7 @@ static void hear_range(enum what what, struct device *dev, dma_addr_t address,
 	event = listening ? hear(what, dev, dir, attrs) : NULL;
 	if (event) {
 		event->table = dev;
-		add_range(event, address, size);
+		cover(event, address, size);
 	}
 	spin_unlock_irqrestore(&lock, flags);
 }

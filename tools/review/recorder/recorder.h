@@ -13,6 +13,7 @@
 
 #include <linux/device.h>
 #include <linux/dma-buf.h>
+#include <uapi/linux/dma-buf.h>
 #include <linux/dma-direction.h>
 #include <linux/scatterlist.h>
 
@@ -59,7 +60,7 @@ struct importer {
 	struct late_write *fence;
 };
 
-int devices_init(void);
+int importers_init(void);
 struct device *device_of_kind(const char *kind, const char *name);
 void device_gone(struct device *dev);
 void importer_locate(struct importer *importer);

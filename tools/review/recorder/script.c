@@ -214,10 +214,10 @@ static int unmap(struct importer *importer)
 {
 	if (!importer->sgt)
 		return -EINVAL;
-	memset(importer->view, 0, sizeof(importer->view));
 	dma_buf_unmap_attachment_unlocked(importer->attachment, importer->sgt,
 					  importer->dir);
 	dma_buf_detach(review_buffer.dmabuf, importer->attachment);
+	memset(importer->view, 0, sizeof(importer->view));
 	importer->sgt = NULL;
 	return 0;
 }
@@ -393,11 +393,18 @@ static void tell_uses(const struct importer *importer)
 		[USES_PAGE] = "page", [USES_SLOT] = "slot",
 		[USES_COPY] = "copy",
 	};
-	unsigned int p;
+	unsigned int i, p;
 
-	for (p = 0; p < PLACES; p++)
-		say("uses %s %c %s", importer->name, 'a' + p,
-		    words[importer->uses[p]]);
+	for (p = 0; p < PLACES; p++) {
+		const struct importer *other = importer;
+
+		for (i = 0; i < nr_importers; i++)
+			if (&importers[i] != importer &&
+			    importers[i].view[p] == importer->view[p])
+				other = &importers[i];
+		say("uses %s %c %s %s", importer->name, 'a' + p,
+		    words[importer->uses[p]], other->name);
+	}
 }
 
 static void one_step(char *text)
@@ -544,7 +551,7 @@ static int record(void *data)
 		kthread_use_mm(mm);
 	if (!mm || !text)
 		fail("no script %s", script);
-	else if (buffer_init() || devices_init() || ears_init())
+	else if (buffer_init() || importers_init() || ears_init())
 		fail("this kernel has no /dev, no swiotlb or no trace events");
 	else
 		run(text);
