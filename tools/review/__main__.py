@@ -161,7 +161,8 @@ def record_side(where: kernels.Kernels, state: State, exporter: str,
                                "histories were recorded")
     image = where.image.rename(where.folder / f"linux-{what}") \
         if what == "patch" else where.kept(where.build) / "linux"
-    return Side(state, recorded, replay.replay(program, recorded, scenes),
+    return Side(state, recorded, replay.replay(program, exporter, recorded,
+                                             scenes),
                 Callers(image)), [one.text for one in complaints(lines)]
 
 

@@ -180,6 +180,25 @@ def _moves(history: History, call: Call, seen: Views, last: Views,
                 yield Moved(name, place, False)
 
 
+def _first_filled(call: Call) -> None:
+    """Put what fills the copy of a device that @call maps before what cleans it.
+
+    Where the device's copy is, is known only when it has been mapped, so that is
+    seen too late.
+    """
+    name = call.step.split()[-1]
+    cleans = next((at for at, one in enumerate(call.happened)
+                   if isinstance(one, Event) and one.what == "for_device"
+                   and one.device == name), None)
+    if cleans is None:
+        return
+    late = [one for one in call.happened[cleans:]
+            if isinstance(one, Moved) and one.device == name
+            and not one.to_page]
+    rest = [one for one in call.happened[cleans:] if one not in late]
+    call.happened[cleans:] = [*late, *rest]
+
+
 class _Reader:
     """Reads the lines of one history."""
 
@@ -216,6 +235,12 @@ class _Reader:
             used = Used(*words[1:])
             self.uses[used.device, used.place] = used.memory
             self.call.happened.append(used)
+            # What was there before is not moved to it.
+            if used.other != used.device and self.last:
+                at = "ab".index(used.place)
+                seen = list(self.last.get(used.device, (0, 0)))
+                seen[at] = self.last[used.other][at]
+                self.last[used.device] = tuple(seen)
         elif verb == "views":
             views = _views(words[1:])
             self.call.happened += _moves(self.history, self.call, views,
@@ -231,6 +256,8 @@ class _Reader:
             self.written = True
         elif verb == "return":
             self.call.error = int(words[2])
+            if self.call.step.startswith("map "):
+                _first_filled(self.call)
         else:
             self.call.happened.append(_event(words))
 

@@ -17,6 +17,9 @@ from review.record import (CPU, EXPORTER, Call, Event, History, Moved, Used)
 
 PROGRAM = BUILD / "review/replay"
 _SNOOP = ("coherent", "bounced", "forced")
+# Where for_cpu() does nothing this driver takes other steps (arch_has_lazy_for_cpu()
+# in driver/kind.c), and UML is not such a machine: nothing was recorded for them.
+_NOT_RECORDED = {"fanout": ("mips",)}
 
 
 def build() -> Path:
@@ -118,9 +121,11 @@ class _Steps:
         yield "end"
 
 
-def replay(program: Path, recorded: Iterable[History],
+def replay(program: Path, exporter: str, recorded: Iterable[History],
            scenes: Iterable[Scene]) -> list[list[Wrong]]:
-    """What is wrong in each of the @recorded histories, which are of @scenes."""
+    """What is wrong in each of the histories @recorded of @exporter, which are of
+    @scenes.
+    """
     recorded = list(recorded)
     text = "\n".join(
         line for identity, (history, scene) in enumerate(zip(recorded, scenes))
@@ -133,6 +138,8 @@ def replay(program: Path, recorded: Iterable[History],
     for line in done.stdout.splitlines():
         identity, arch, state, call, reader, place, value, promised, story = \
             line.split("\t")
+        if arch in _NOT_RECORDED.get(exporter, ()):
+            continue
         devices = recorded[int(identity)].devices
         found[int(identity)].append(Wrong(
             arch, state, int(call),
