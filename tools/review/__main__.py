@@ -32,6 +32,8 @@ from review.states import (EXPORTERS, FANOUT, STDIN, STOCK, WORKTREE, State,
 NEEDS = (*KERNEL_BUILD, Need("git", program="git"),
          Need("binutils", program="addr2line"))
 OUT = BUILD / "review"
+# What the kernel says because it is told to.
+_DISABLED = "debugging disabled on kernel command line"
 FORMATS = {"json": machine.to_json, "ktap": machine.to_ktap,
            "junit": machine.to_junit, "b4": machine.to_b4, "mail": text.mail}
 FILES = {"report.html": page.to_html, "report.json": machine.to_json,
@@ -163,7 +165,8 @@ def record_side(where: kernels.Kernels, state: State, exporter: str,
         if what == "patch" else where.kept(where.build) / "linux"
     return Side(state, recorded, replay.replay(program, exporter, recorded,
                                              scenes),
-                Callers(image)), [one.text for one in complaints(lines)]
+                Callers(image)), [one.text for one in complaints(lines)
+                                  if _DISABLED not in one.text]
 
 
 def review(options: argparse.Namespace) -> Report:

@@ -24,6 +24,10 @@ from review.states import State
 _NOT_CALLERS = (f"{JOINT}/recorder/", "include/linux/", "arch/")
 
 
+# What each device's mapping is made of at each place.
+Uses = dict[tuple[str, str], str]
+
+
 @dataclass(frozen=True)
 class _Left:
     """An event without its equal on the other side."""
@@ -103,6 +107,24 @@ def _take(left: list[_Left], like: Callable[[_Left], bool]) -> _Left | None:
     return None
 
 
+def _maintained_before(call: Call, event: Event, uses: Uses) -> str:
+    """For whom the same lines were maintained in the same way before @event in
+    @call, if for anybody: devices that do not snoop and use the buffer's pages.
+    """
+    def lines(one: Event) -> bool:
+        return one.device == EXPORTER or (one.maintained > 0 and all(
+            uses.get((one.device, place)) == "page" for place in one.places))
+
+    for other in call.events:
+        if other is event or other == event:
+            return ""
+        if event.syncs and other.syncs == event.syncs \
+                and other.places == event.places and lines(other) \
+                and lines(event):
+            return other.device
+    return ""
+
+
 def _pair_up(lost: list[_Left], added: list[_Left]) -> list[Difference]:
     """Differences between what is lost and what is added instead; both lists
     are left with what has no pendant.
@@ -154,18 +176,41 @@ def _order(call: Call, base: Sequence[Event], patch: Sequence[Event],
     return found
 
 
+def _added(call: Call, event: Event, was: Sequence[Event], uses: Uses) \
+        -> Difference:
+    """What an @event is that only the patch's @call has; @was in the base's."""
+    kind, words = "added", f"{_implied(event)} is new"
+    before = _maintained_before(call, event, uses)
+    if before:
+        kind = "doubled"
+        words += f": the same lines were maintained for {before} before"
+    elif any((event.what, event.device) == (one.what, one.device)
+             for one in was):
+        kind, words = "doubled", f"{_implied(event)} is doubled"
+    return Difference(kind, call.number, None, event, words)
+
+
+def _no_sync(one: Difference) -> Difference:
+    """@one, as of kind mapping if it is not about a sync."""
+    events = [event for event in (one.base, one.patch) if event]
+    if events and not any(event.syncs or event.what in ("wait", "late")
+                          for event in events):
+        return replace(one, kind="mapping")
+    return one
+
+
 def differences(base: History, patch: History) -> list[Difference]:
     """All differences between two records of one history."""
     found: list[Difference] = []
     lost: list[_Left] = []
     added: list[_Left] = []
-    before: dict[int, list[Event]] = {}
+    calls: dict[int, tuple[Call, Call]] = {}
     if [call.step for call in base.calls] != [call.step for call in
                                               patch.calls]:
         raise BadRecord(f"{base.name}: the records are of two scripts")
     for one, other in zip(base.calls, patch.calls):
         events, others = one.events, other.events
-        before[one.number] = events
+        calls[one.number] = one, other
         pairs = matched(events, others)
         lost += [_Left(one.number, event) for at, event in enumerate(events)
                  if at not in {pair[0] for pair in pairs}]
@@ -179,16 +224,13 @@ def differences(base: History, patch: History) -> list[Difference]:
                 if other.error else f"{one.step}: no error {one.error} any "
                 "more"))
     found += _pair_up(lost, added)
-    found += [Difference("lost", one.call, one.event, None,
-                         f"{_implied(one.event)} is lost") for one in lost]
-    for one_ in added:
-        event = one_.event
-        twice = any((event.what, event.device) == (was.what, was.device)
-                    for was in before[one_.call])
-        found.append(Difference(
-            "doubled" if twice else "added", one_.call, None, event,
-            f"{_implied(event)} is " + ("doubled" if twice else "new")))
-    return sorted(found, key=lambda difference: difference.call)
+    found += [Difference("lost", left.call, left.event, None,
+                         f"{_implied(left.event)} is lost") for left in lost]
+    uses = {(one.device, one.place): one.memory for call in patch.calls
+            for one in call.happened if isinstance(one, Used)}
+    found += [_added(calls[left.call][1], left.event,
+                     calls[left.call][0].events, uses) for left in added]
+    return sorted(map(_no_sync, found), key=lambda one: one.call)
 
 
 # Why a difference may do no harm.
@@ -197,7 +239,7 @@ def reason(one: Difference, history: History) -> str:
     """Why nobody reads older data for all that, as far as the record tells."""
     event = one.base or one.patch
     kinds = {device.name: device.kind for device in history.devices}
-    if event is None or one.kind in ("failed", "lock"):
+    if event is None or one.kind in ("failed", "lock", "mapping"):
         return ""
     if kinds.get(event.device) == "coherent":
         return "the device snoops: its syncs do nothing"
@@ -260,7 +302,9 @@ def changes(base: State, patch: State, tree: Path) -> list[_Change]:
                 [f"-{line}" for line in old[a:b] if line.strip()] or [""]
             found.append(_Change(name, range(a + 1, b + 1),
                                  range(c + 1, d + 1), lines[0]))
-    return found
+    # A blank line or a brace is behind nothing, if there is anything else.
+    return [change for change in found
+            if re.search(r"\w", change.text)] or found
 
 
 @dataclass(frozen=True)
@@ -306,7 +350,7 @@ class Callers:
 
 def _in_tree(path: str) -> str:
     """@path, of a farm, as it is called in its tree."""
-    name = re.sub(r"^.*/review/linux/|^(\.\./)+linux/|^\./", "", path)
+    name = re.sub(r"^.*/review/(build/\.\./)?linux/", "", path)
     return name.removeprefix(f"{JOINT}/") if name.startswith(
         f"{JOINT}/driver/") else name
 

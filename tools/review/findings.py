@@ -21,7 +21,8 @@ class Difference:
     """One difference between base and patch, in one call of one history."""
 
     kind: str           # lost, added, doubled, reordered, moved, misdirected,
-                        # direction, table, size, lock, failed
+                        # direction, table, size, lock, attributes, failed,
+                        # or mapping: a map or unmap that implies no sync
     call: int           # its number
     base: Event | None
     patch: Event | None
