@@ -21,10 +21,10 @@ from pathlib import Path
 from fanout import tree as trees
 from fanout.host import (BUILD, KERNEL_BUILD, UNPACK, Failure, Need, require,
                          say, shown, status_of)
-from fanout.logscan import complaints
-from review import histories, kernels, machine, page, record, replay, text
+from review import histories, kernels, machine, page, replay, text
 from review.compare import Callers, Side, compare
 from review.findings import Report
+from review.sides import heard
 from review.states import (EXPORTERS, FANOUT, STDIN, STOCK, WORKTREE, State,
                            commit_of, diffs_in, git, patched, read_patch,
                            state_of, touched)
@@ -32,8 +32,6 @@ from review.states import (EXPORTERS, FANOUT, STDIN, STOCK, WORKTREE, State,
 NEEDS = (*KERNEL_BUILD, Need("git", program="git"),
          Need("binutils", program="addr2line"))
 OUT = BUILD / "review"
-# What the kernel says because it is told to.
-_DISABLED = "debugging disabled on kernel command line"
 FORMATS = {"json": machine.to_json, "ktap": machine.to_ktap,
            "junit": machine.to_junit, "b4": machine.to_b4, "mail": text.mail}
 FILES = {"report.html": page.to_html, "report.json": machine.to_json,
@@ -143,32 +141,6 @@ def choose_states(options: argparse.Namespace, tree: Path) \
     raise AssertionError
 
 
-def record_side(where: kernels.Kernels, state: State, exporter: str,
-                scenes: list[histories.Scene], what: str, program: Path) \
-        -> tuple[Side, list[str]]:
-    """Boot the kernel that was built last, and judge what it says.
-
-    Return: that, and what it complains about.
-    """
-    console = kernels.boot(where, histories.script(exporter, scenes), what)
-    lines = console.splitlines()
-    try:
-        recorded = record.histories(lines)
-    except record.BadRecord as bad:
-        raise kernels.NotBuilt(f"{what}: {bad} (all of it: "
-                               f"{shown(where.tree.logs)}/review-{what}"
-                               ".console.log)") from bad
-    if len(recorded) != len(scenes):
-        raise kernels.NotBuilt(f"{what}: {len(recorded)} of {len(scenes)} "
-                               "histories were recorded")
-    image = where.image.rename(where.folder / f"linux-{what}") \
-        if what == "patch" else where.kept(where.build) / "linux"
-    return Side(state, recorded, replay.replay(program, exporter, recorded,
-                                             scenes),
-                Callers(image)), [one.text for one in complaints(lines)
-                                  if _DISABLED not in one.text]
-
-
 def review(options: argparse.Namespace) -> Report:
     """Build, record and judge base and patch."""
     trees.check_choice(options.kernel, options.ktree)
@@ -185,14 +157,16 @@ def review(options: argparse.Namespace) -> Report:
     with trees.locked(where.folder):
         kernels.build_base(where, base)
         start = time.monotonic()
-        before, report.base_complaints = record_side(
-            where, base, exporter, scenes, "base", program)
+        before = heard(where, exporter, scenes, "base", program)
         kernels.build_patch(where, patch)
-        after, said = record_side(where, patch, exporter, scenes, "patch",
-                                  program)
-        report.complaints = [line for line in said
-                             if line not in report.base_complaints]
-        report.histories = compare(scenes, before, after, tree.path)
+        after = heard(where, exporter, scenes, "patch", program)
+        report.base_complaints = before.complaints
+        report.complaints = [line for line in after.complaints
+                             if line not in before.complaints]
+        report.histories = compare(
+            scenes, Side(base, before, Callers(where.kept(where.build)
+                                               / "linux")),
+            Side(patch, after, Callers(where.image)), tree.path)
         say("compared", f"{len(scenes)} histories, after "
             f"{time.monotonic() - start:.0f} s")
     return report

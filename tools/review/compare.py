@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from review.findings import Compared, Cost, Difference, Place, Wrong
+from review.findings import Compared, Cost, Difference, Place
 from review.histories import Scene
 from review.kernels import JOINT
 from review.record import EXPORTER, BadRecord, Call, Event, History, Used
+from review.sides import Heard
 from review.states import State
 
 _NOT_CALLERS = (f"{JOINT}/recorder/", "include/linux/", "arch/")
@@ -77,6 +78,14 @@ def _implied(event: Event) -> str:
     return f"{name} of {event.device} ({event.direction})"
 
 
+def _lock(event: Event) -> str:
+    """What was held."""
+    if event.lock == "-":
+        return "no lock"
+    return event.lock.replace("resv", "the reservation lock").replace(
+        "+", " and ")
+
+
 def _changed(base: Event, patch: Event) -> tuple[str, str]:
     """What is different in two events of one kind for one device."""
     what = f"{base.what} of {base.device}"
@@ -93,8 +102,8 @@ def _changed(base: Event, patch: Event) -> tuple[str, str]:
     if (base.bytes, base.places) != (patch.bytes, patch.places):
         return "size", f"{what} of {patch.bytes} bytes instead of {base.bytes}"
     if base.lock != patch.lock:
-        lock = "without" if patch.lock == "-" else "under"
-        return "lock", f"{what} {lock} the reservation lock"
+        return "lock", (f"{what} under {_lock(patch)} instead of "
+                        f"{_lock(base)}")
     return "attributes", (f"{what} with attributes {patch.attributes} instead "
                           f"of {base.attributes}")
 
@@ -391,8 +400,7 @@ class Side:
     """One side of a comparison, recorded and judged."""
 
     state: State
-    recorded: list[History]
-    wrong: list[list[Wrong]]
+    heard: Heard
     callers: Callers
 
 
@@ -401,11 +409,11 @@ def compare(scenes: Sequence[Scene], base: Side, patch: Side, tree: Path) \
     """Compare all histories."""
     changed = changes(base.state, patch.state, tree)
     found = []
-    for at, (scene, old, new) in enumerate(zip(scenes, base.recorded,
-                                               patch.recorded)):
+    for at, (scene, old, new) in enumerate(zip(scenes, base.heard.recorded,
+                                               patch.heard.recorded)):
         found.append(Compared(scene.name, scene.title, old, new,
-                              differences(old, new), base.wrong[at],
-                              patch.wrong[at], cost(old), cost(new)))
+                              differences(old, new), base.heard.wrong[at],
+                              patch.heard.wrong[at], cost(old), cost(new)))
     different = [difference for one in found for difference in one.differences]
     for side, events in ((base, [one.base for one in different]),
                          (patch, [one.patch for one in different])):

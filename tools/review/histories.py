@@ -8,7 +8,7 @@ script.c says what the steps are. All that have mapped unmap at the end, in the
 order in which they mapped.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations, product
 
@@ -49,6 +49,7 @@ class Scene:
     devices: tuple[tuple[str, str, str], ...]   # name, kind, direction
     steps: tuple[str, ...]
     flags: str
+    setting: str = ""           # of the kernel's command line
 
     @property
     def neighbours(self) -> bool:
@@ -239,9 +240,8 @@ def _unmaps(steps: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f"unmap {name}" for name in mapped)
 
 
-def battery(exporter: str) -> list[Scene]:
-    """All histories for @exporter; a heap has no memfds."""
-    found = []
+def _scenes(exporter: str, setting: str, mark: str) -> Iterator[Scene]:
+    """All histories under one @setting; a heap has no memfds."""
     for one in TABLE:
         if "list" in one.flags and exporter == "system_heap":
             continue
@@ -252,15 +252,23 @@ def battery(exporter: str) -> list[Scene]:
             steps = (*(f"map {name}" for name in order),
                      *(step.strip() for step in one.steps.split(";")))
             suffix = f"/{','.join(order)}" if len(order) > 1 else ""
-            found.append(Scene(
-                f"{one.name}/{'+'.join(kinds)}{suffix}",
+            yield Scene(
+                f"{one.name}/{'+'.join(kinds)}{suffix}{mark}",
                 f"{one.title}: " + ", ".join(
                     f"{name} is {kind}" for name, kind, _ in devices),
-                devices, (*steps, *_unmaps(steps)), one.flags))
+                devices, (*steps, *_unmaps(steps)), one.flags, setting)
+
+
+def battery(exporter: str) -> list[Scene]:
+    """All histories for @exporter, under every setting that it has."""
+    found = [*_scenes(exporter, "", "")]
+    if exporter == "fanout":
+        # minimal is its default.
+        found += _scenes(exporter, "udmabuf_fanout.sync_policy=all", "@all")
     return found
 
 
-def script(exporter: str, scenes: list[Scene]) -> str:
+def script(exporter: str, scenes: Sequence[Scene]) -> str:
     """What the recorder runs."""
     lines = [f"exporter {exporter}"]
     for scene in scenes:

@@ -176,20 +176,20 @@ def build_patch(kernels: Kernels, state: State) -> None:
     _build(kernels, state, "patch")
 
 
-def boot(kernels: Kernels, script: str, what: str) -> str:
-    """Run @script in the kernel that was built last.
+def boot(kernels: Kernels, script: str, what: str, *arguments: str) -> str:
+    """Run @script in the kernel that was built last, with more @arguments.
 
     Return: its console.
     """
-    path = kernels.folder / "script"
-    path.write_text(script)
     log = kernels.tree.logs / f"review-{what}.console.log"
     log.parent.mkdir(parents=True, exist_ok=True)
+    path = log.with_suffix(".script")
+    path.write_text(script)
     try:
         with log.open("wb") as console:
             subprocess.run(
                 [kernels.image, "mem=256M", "dma_debug=off", "loglevel=7",
-                 "console=tty0", f"review.script={path}"],
+                 "con=null", "con0=fd:0,fd:1", f"review.script={path}", *arguments],
                 stdin=subprocess.DEVNULL, stdout=console,
                 stderr=subprocess.STDOUT, env=environment(), check=False,
                 timeout=_BOOT_SECONDS)

@@ -25,7 +25,8 @@ kernel's console. Words are separated by blanks:
 
 DEVICE is a device's name, "exporter" for the exporter's own, or "?". PLACES are
 letters of the places that are covered, or "-". TABLE is the device for which the
-table was mapped. LOCK is "resv" under the buffer's reservation lock, or "-". MAINTAINED is how many
+table was mapped. LOCK is what lockdep says is held: "resv" for a
+reservation lock, others by their names, with + between them, or "-". MAINTAINED is how many
 bytes of cache maintenance the architecture was asked for.
 """
 

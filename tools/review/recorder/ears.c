@@ -7,7 +7,8 @@
  */
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
-#include <linux/dma-resv.h>
+#include <linux/lockdep.h>
+#include <linux/sched.h>
 #include <linux/spinlock.h>
 #include <linux/stacktrace.h>
 #include <linux/tracepoint.h>
@@ -52,7 +53,7 @@ struct heard {
 	} range[RANGES];
 	unsigned int nr_ranges;
 	struct device *table;
-	bool locked;
+	char locks[64];
 	unsigned int place;
 	struct views views;
 	unsigned long stack[DEPTH];
@@ -131,6 +132,26 @@ static void look(void)
 	last = now;
 }
 
+/* What lockdep says this thread holds, without the ears' own lock. */
+static void name_locks(char *text, size_t size)
+{
+	size_t n = 0;
+	int i;
+
+	for (i = 0; i < current->lockdep_depth; i++) {
+		const struct lockdep_map *map = current->held_locks[i].instance;
+
+		if (map == &lock.dep_map ||
+		    !strcmp(map->name, "reservation_ww_class_acquire"))
+			continue;
+		n += scnprintf(text + n, size - n, "%s%s", n ? "+" : "",
+			       strstarts(map->name, "reservation_ww") ? "resv" :
+			       map->name + (*map->name == '&'));
+	}
+	if (!n)
+		strscpy(text, "-", size);
+}
+
 static struct heard *hear(enum what what, struct device *dev,
 			  enum dma_data_direction dir, unsigned long attrs)
 {
@@ -143,8 +164,7 @@ static struct heard *hear(enum what what, struct device *dev,
 	event->dev = dev;
 	event->dir = dir;
 	event->attrs = attrs;
-	event->locked = buffer->dmabuf &&
-			dma_resv_is_locked(buffer->dmabuf->resv);
+	name_locks(event->locks, sizeof(event->locks));
 	event->depth = stack_trace_save(event->stack, DEPTH, 0);
 	unmapping = NULL;
 	if (what == UNMAP) {
@@ -473,8 +493,7 @@ static void tell_event(const struct heard *event)
 			places[n++] = 'a' + p;
 	say("%s %s %s %s %zu %s %s %s %zu", words[event->what],
 	    name_of(event->dev), dirs[event->dir], attrs, event->bytes, places,
-	    name_of(event->table), event->locked ? "resv" : "-",
-	    event->maintained);
+	    name_of(event->table), event->locks, event->maintained);
 	for (i = 0, n = 0; i < event->depth; i++)
 		n += scnprintf(stack + n, sizeof(stack) - n, " %lx",
 			       event->stack[i]);

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0
+"""One side of a comparison: the battery, run on a kernel, recorded and judged."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+
+from fanout.host import shown
+from fanout.logscan import complaints
+from review import histories, record, replay
+from review.findings import Wrong
+from review.histories import Scene
+from review.kernels import Kernels, NotBuilt, boot
+from review.record import History
+
+# What the kernel says because it is told to.
+_DISABLED = "debugging disabled on kernel command line"
+
+
+@dataclass
+class Heard:
+    """What was heard of a side, and what is wrong in it, for each scene."""
+
+    recorded: list[History] = field(default_factory=list)
+    wrong: list[list[Wrong]] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+
+def listen(kernels: Kernels, exporter: str, scenes: Sequence[Scene],
+           what: str, *arguments: str) -> Heard:
+    """Record @scenes in the kernel that was built last; nothing is judged.
+
+    One boot for each setting, with @arguments of the kernel's command line.
+    """
+    found = Heard()
+    for setting, group in groupby(scenes, lambda scene: scene.setting):
+        wanted = list(group)
+        console = boot(kernels, histories.script(exporter, wanted), what,
+                       *filter(None, [setting]), *arguments).splitlines()
+        log = f"{shown(kernels.tree.logs)}/review-{what}.console.log"
+        try:
+            recorded = record.histories(console)
+        except record.BadRecord as bad:
+            said = complaints(console)
+            raise NotBuilt(f"{what}: {said[0].text if said else bad} (all of "
+                           f"it: {log})") from bad
+        if [one.name for one in recorded] != [one.name for one in wanted]:
+            raise NotBuilt(f"{what}: {len(recorded)} of {len(wanted)} "
+                           f"histories were recorded (all of it: {log})")
+        found.recorded += recorded
+        found.complaints += [one.text for one in complaints(console)
+                             if _DISABLED not in one.text]
+    return found
+
+
+def judge(heard_: Heard, exporter: str, scenes: Sequence[Scene],
+          program: Path) -> None:
+    """Replay what was heard."""
+    heard_.wrong = replay.replay(program, exporter, heard_.recorded, scenes)
+
+
+def heard(kernels: Kernels, exporter: str, scenes: Sequence[Scene], what: str,
+          program: Path) -> Heard:
+    """listen() and judge()."""
+    found = listen(kernels, exporter, scenes, what)
+    judge(found, exporter, scenes, program)
+    return found

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Tests the review: mistakes that are known, and what it must say of them.
+
+A kernel is built with all mistakes in it, as mutants are (fanout.schemata): those
+of the driver in tools/mutants, and those of the stock exporters in trials/. Each
+is booted and compared with the same kernel without one.
+"""
+
+import argparse
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
+from pathlib import Path
+
+from fanout import tree as trees
+from fanout.host import (JOBS, KERNEL_BUILD, REPO, UNPACK, Failure, Totals,
+                         colour, require, say, status_of)
+from fanout.mutants import LISTS
+from fanout.schemata import EPILOGUE, Mutant, make_schema, read_list, read_lists
+from review import kernels, replay
+from review.compare import differences
+from review.findings import Compared, Wrong
+from review.histories import Scene, battery
+from review.sides import Heard, judge, listen
+from review.states import FANOUT, State, state_of
+
+TRIALS = REPO / "tools/review/trials"
+FILES = {"udmabuf": "drivers/dma-buf/udmabuf.c",
+         "system_heap": "drivers/dma-buf/heaps/system_heap.c"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What must be said of a mistake."""
+
+    name: str
+    exporter: str
+    kinds: frozenset[str]   # of differences, some of which there must be
+    verdict: str            # worse, same, complaint, any
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A mistake in an exporter."""
+
+    exporter: str
+    mutant: Mutant
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the review says of one."""
+
+    failed: str = ""            # why nothing was recorded
+    kinds: tuple[tuple[str, int], ...] = ()     # of differences, how many
+    worse: int = 0              # histories
+    better: int = 0
+    complaint: str = ""
+    met: bool = True
+
+    @property
+    def heard(self) -> bool:
+        """Whether any record is another one."""
+        return bool(self.failed or self.kinds or self.complaint or self.worse)
+
+    @property
+    def verdict(self) -> str:
+        """In a word."""
+        if self.failed:
+            return "failed"
+        if self.complaint:
+            return "complaint"
+        return "worse" if self.worse else "same"
+
+    def __str__(self) -> str:
+        parts = [f"{number} {kind}" for kind, number in self.kinds]
+        parts += [f"worse in {self.worse}"] if self.worse else []
+        parts += [f"better in {self.better}"] if self.better else []
+        parts += [self.failed[:60]] if self.failed else []
+        parts += [f"complaint: {self.complaint[:50]}"] if self.complaint else []
+        return ", ".join(parts) or ("nothing differs" if self.met else
+                                    "never met, nothing differs")
+
+
+_LINE = re.compile(r"(\S+)\s+(\S+)\s+(\S+)\s+(\w+)")
+
+
+def wanted(text: str) -> list[Wanted]:
+    """The table of expectations: exporter, mistake, kinds, verdict."""
+    found = []
+    for line in text.splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        match = _LINE.fullmatch(line.strip())
+        if not match:
+            raise Failure(f"{TRIALS}/wanted: {line}")
+        exporter, name, kinds, verdict = match.groups()
+        found.append(Wanted(name, exporter, frozenset(
+            kinds.split(",")) - {"-"}, verdict))
+    return found
+
+
+def all_trials() -> list[Trial]:
+    """Every mistake, each with a number of its own."""
+    trials = [Trial(FANOUT, mutant) for mutant in read_lists(LISTS)]
+    for exporter in FILES:
+        path = TRIALS / f"{exporter}.diff"
+        trials += [Trial(exporter, mutant) for mutant in read_list(
+            path.read_text(), f"{exporter}.c", len(trials) + 1)]
+    return trials
+
+
+def mistaken(trials: Iterable[Trial], tree: trees.KernelTree) -> State:
+    """The work tree and the kernel with all of them in."""
+    base = state_of("worktree", FANOUT, None, tree.path, ())
+    driver = dict(base.driver)
+    kernel = {}
+    of_file: dict[tuple[str, str], list[Mutant]] = {}
+    for trial in trials:
+        of_file.setdefault((trial.exporter, trial.mutant.file),
+                           []).append(trial.mutant)
+    for (exporter, file), mutants in of_file.items():
+        if exporter == FANOUT:
+            driver[file] = make_schema(driver[file].decode(),
+                                       mutants).encode()
+        else:
+            text = (tree.path / FILES[exporter]).read_text()
+            kernel[FILES[exporter]] = make_schema(text, mutants).encode()
+    # Where all three find it.
+    script = f"{kernels.JOINT}/recorder/script.c"
+    kernel[script] = ((kernels.RECORDER / "script.c").read_text()
+                      + EPILOGUE).encode()
+    return State("all mistakes", driver, kernel)
+
+
+def outcome(scenes: Sequence[Scene], base: Heard, patch: Heard) -> Outcome:
+    """What the review would say."""
+    kinds: Counter[str] = Counter()
+    worse = better = 0
+    for at, (old, new) in enumerate(zip(base.recorded, patch.recorded)):
+        kinds.update(one.kind for one in differences(old, new))
+        one = Compared("", "", old, new, [], base.wrong[at], patch.wrong[at])
+        worse += bool(one.worse)
+        better += bool(one.better)
+    said = [line for line in patch.complaints if line not in base.complaints]
+    return Outcome("", tuple(kinds.most_common()), worse, better,
+                   said[0] if said else "")
+
+
+class Judges:
+    """A kernel with all mistakes, and what its exporters do without any."""
+
+    def __init__(self, where: kernels.Kernels, program: Path) -> None:
+        self.where = where
+        self.program = program
+        self.scenes: dict[str, list[Scene]] = {}
+        self.base: dict[str, Heard] = {}
+
+    def _base(self, exporter: str) -> Heard:
+        if exporter not in self.base:
+            self.scenes[exporter] = battery(exporter)
+            heard = listen(self.where, exporter, self.scenes[exporter],
+                           f"trial-{exporter}")
+            judge(heard, exporter, self.scenes[exporter], self.program)
+            self.base[exporter] = heard
+        return self.base[exporter]
+
+    def prepare(self, exporters: Iterable[str]) -> None:
+        """Hear what @exporters do without a mistake."""
+        for exporter in exporters:
+            self._base(exporter)
+
+    def judge(self, trial: Trial) -> Outcome:
+        """What the review says of @trial."""
+        base, scenes = self._base(trial.exporter), self.scenes[trial.exporter]
+        try:
+            heard = listen(self.where, trial.exporter, scenes,
+                           f"trial-{trial.mutant.number}",
+                           f"review.mutant={trial.mutant.number}")
+        except kernels.NotBuilt as failure:
+            return Outcome(str(failure).split(" (all of it")[0]
+                           .partition(": ")[2])
+        met = any(f"mutant {trial.mutant.number} was met" in log.read_text(
+            errors="replace") for log in self.where.tree.logs.glob(
+                f"review-trial-{trial.mutant.number}.console.log"))
+        if [one.calls for one in heard.recorded] == \
+                [one.calls for one in base.recorded]:
+            heard.wrong = base.wrong
+        else:
+            judge(heard, trial.exporter, scenes, self.program)
+        return replace(outcome(scenes, base, heard), met=met)
+
+
+def check(trials: Sequence[Trial], expected: Sequence[Wanted],
+          judges: Judges) -> Totals:
+    """Judge @trials; those that are @expected must come out as that says."""
+    judges.prepare(dict.fromkeys(trial.exporter for trial in trials))
+    by_name = {(one.exporter, one.name): one for one in expected}
+    passed = failed = skipped = 0
+    said: Counter[str] = Counter()
+    with ThreadPoolExecutor(JOBS) as pool:
+        for trial, found in zip(trials, pool.map(judges.judge, trials)):
+            want = by_name.get((trial.exporter, trial.mutant.name))
+            said["heard" if found.heard else "not heard"] += 1
+            said[found.verdict] += 1
+            right = want is None or (
+                want.kinds <= {kind for kind, _ in found.kinds}
+                and want.verdict in (found.verdict, "any"))
+            passed += want is not None and right
+            failed += not right
+            skipped += want is None
+            note = "" if right else colour(
+                f" WANTED {','.join(sorted(want.kinds)) or '-'} "
+                f"{want.verdict}" if want else "", 31)
+            print(f"{trial.exporter:<12} {trial.mutant.name:<34} "
+                  f"{trial.mutant.rule[:10]:<10} {found}{note}", flush=True)
+    say("trials", ", ".join(f"{number} {what}" for what, number
+                            in said.most_common()))
+    return Totals(passed, failed, skipped)
+
+
+def main() -> int:
+    """Return: 0 if all comes out as expected."""
+    parser = argparse.ArgumentParser(prog="review.trials", description=__doc__)
+    trees.add_kernel(parser)
+    trees.add_ktree(parser)
+    parser.add_argument("--only", default="", metavar="GLOB",
+                        help="mistakes to try, expected or not (default: those "
+                        "with an expectation)")
+    options = parser.parse_args()
+    trees.check_choice(options.kernel, options.ktree)
+    require([*KERNEL_BUILD, *(() if options.ktree else UNPACK)])
+    tree = trees.choose(options.kernel, options.ktree)
+    expected = wanted((TRIALS / "wanted").read_text())
+    trials = all_trials()
+    names = {(one.exporter, one.name) for one in expected}
+    chosen = [trial for trial in trials
+              if (fnmatch(trial.mutant.name, options.only) if options.only
+                  else (trial.exporter, trial.mutant.name) in names)]
+    missing = names - {(trial.exporter, trial.mutant.name)
+                       for trial in trials}
+    if missing or not chosen:
+        raise Failure(f"no such mistake: {sorted(missing) or options.only}")
+    where = kernels.Kernels(tree)
+    program = replay.build()
+    with trees.locked(where.folder):
+        kernels.build_base(where, state_of("worktree", FANOUT, None, tree.path,
+                                           ()))
+        kernels.build_patch(where, mistaken(trials, tree))
+        totals = check(chosen, expected, Judges(where, program))
+    print(totals)
+    return int(bool(totals.failed))
+
+
+if __name__ == "__main__":
+    sys.exit(status_of(main))
