@@ -17,7 +17,7 @@ from pathlib import Path
 
 from review.findings import Compared, Cost, Difference, Place
 from review.histories import Scene
-from review.kernels import JOINT
+from review.kernels import JOINT, in_tree
 from review.record import EXPORTER, BadRecord, Call, Event, History, Used
 from review.sides import Heard
 from review.states import State
@@ -346,22 +346,16 @@ class Callers:
         for address, block in zip(new, blocks):
             lines = block.splitlines()
             self.known[address] = [
-                Frame(function, _in_tree(where.rpartition(":")[0]),
+                Frame(function, in_tree(where.rpartition(":")[0]),
                       int(re.sub(r"\D.*", "", where.rpartition(":")[2]) or 0))
-                for function, where in zip(lines[::2], lines[1::2])]
+                for function, where in zip(lines[::2], lines[1::2])
+                if function != "??"]
 
     def of(self, event: Event) -> list[Frame]:
         """The callers of @event, the innermost first."""
         return [frame for address in event.stack
                 for frame in self.known.get(address, ())
                 if not frame.file.startswith(_NOT_CALLERS)]
-
-
-def _in_tree(path: str) -> str:
-    """@path, of a farm, as it is called in its tree."""
-    name = re.sub(r"^.*/review/(build/\.\./)?linux/", "", path)
-    return name.removeprefix(f"{JOINT}/") if name.startswith(
-        f"{JOINT}/driver/") else name
 
 
 def blame(frames: Sequence[Frame], of_base: bool,

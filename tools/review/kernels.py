@@ -23,8 +23,8 @@ JOINT = "drivers/dma-buf/review"
 RECORDER = REPO / "tools/review/recorder"
 # Line tables where exporters are, to tell who called.
 _LINES = b"ccflags-y += -g1\nsubdir-ccflags-y += -g1\n"
-_COMPILER = re.compile(r"^(?:\S*?/)?((?:[\w.-]+/)*[\w.-]+\.[chS]):(\d+):"
-                       r"(?:\d+:)? (?:fatal )?error: (.*)$", re.MULTILINE)
+_COMPILER = re.compile(r"^(\S+\.[chS]):(\d+):(?:\d+:)? (?:fatal )?error: (.*)$",
+                       re.MULTILINE)
 _ANY_ERROR = re.compile(r"^.*(?:\berror\b|\*\*\*|undefined reference).*$",
                         re.MULTILINE | re.IGNORECASE)
 _BOOT_SECONDS = 60
@@ -99,13 +99,19 @@ def _copy(source: Path, target: Path) -> None:
     subprocess.run(["cp", "-a", "--reflink=auto", source, target], check=True)
 
 
-def first_error(log: str, farm: Path) -> str:
+def in_tree(path: str) -> str:
+    """@path, of a farm, as it is called where it comes from."""
+    name = re.sub(r"^(.*/review/(build/\.\./)?linux/|\.\./linux/|\./)", "",
+                  path)
+    return name.removeprefix(f"{JOINT}/") \
+        if name.startswith(f"{JOINT}/driver/") else name
+
+
+def first_error(log: str) -> str:
     """What a reader of build log @log should see: file, line, message."""
     match = _COMPILER.search(log)
     if match:
-        name = match[1].removeprefix(f"{farm}/").lstrip("./")
-        name = name.removeprefix(f"{JOINT}/")
-        return f"{name}:{match[2]}: {match[3]}"
+        return f"{in_tree(match[1])}:{match[2]}: {match[3]}"
     line = _ANY_ERROR.search(log)
     return line[0].strip() if line else "see the log"
 
@@ -116,7 +122,7 @@ def _make(kernels: Kernels, what: str, *goals: str) -> None:
                   f"-j{JOBS}", *goals], log):
         raise NotBuilt(
             f"{what} does not build: "
-            f"{first_error(log.read_text(errors='replace'), kernels.farm)} "
+            f"{first_error(log.read_text(errors='replace'))} "
             f"(all of it: {shown(log)})")
 
 
