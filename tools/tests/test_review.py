@@ -304,8 +304,10 @@ class DifferencesTest(unittest.TestCase):
 
     def test_the_fewest_are_out_of_order(self) -> None:
         """One that moved is one, however far."""
-        for order, wrong in (([0, 1, 2, 3], []), ([3, 0, 1, 2], [3]),
-                             ([1, 2, 3, 0], [0]), ([1, 0], [1])):
+        orders: tuple[tuple[list[int], list[int]], ...] = (
+            ([0, 1, 2, 3], []), ([3, 0, 1, 2], [3]), ([1, 2, 3, 0], [0]),
+            ([1, 0], [1]))
+        for order, wrong in orders:
             pairs = list(enumerate(order))
             found = [other for _, other in out_of_order(pairs)]
             self.assertEqual(len(found), len(wrong), order)
@@ -332,10 +334,11 @@ class BlameTest(unittest.TestCase):
         base = State("", {"a.c": old.encode()})
         patch = State("", {"a.c": new.encode()})
         found = changes(base, patch, Path("/nowhere"))
-        for frames, text in (
-                ([Frame("f", "driver/a.c", 78)], "-line 80"),
-                ([Frame("f", "x.c", 20), Frame("g", "driver/a.c", 25)],
-                 "+other 20"), ([], "+other 20")):
+        cases: tuple[tuple[list[Frame], str], ...] = (
+            ([Frame("f", "driver/a.c", 78)], "-line 80"),
+            ([Frame("f", "x.c", 20), Frame("g", "driver/a.c", 25)],
+             "+other 20"), ([], "+other 20"))
+        for frames, text in cases:
             place = blame(frames, True, found)
             assert place
             self.assertEqual(place.text, text)
