@@ -254,20 +254,21 @@ class DifferencesTest(unittest.TestCase):
         """And nothing else."""
         cam, gpu = line("for_cpu", "cam"), line("for_cpu", "gpu")
         own = line("for_cpu", "exporter")
-        for kind, base, patch in (
-                ("lost", cam, []), ("added", [], cam),
-                ("doubled", cam, [*cam, *cam]),
-                ("reordered", [*cam, *gpu], [*gpu, *cam]),
-                ("misdirected", cam, gpu), ("misdirected", cam, own),
-                ("direction", cam, line("for_cpu", "cam", "from")),
-                ("table", cam, line("for_cpu", "cam", table="gpu")),
-                ("lock", cam, line("for_cpu", "cam", lock="-")),
-                ("lost", line("map", "cam"),
-                 line("map", "cam", attributes="skip")),
-                ("mapping", line("map", "cam", attributes="skip"),
-                 line("map", "cam", "from", attributes="skip")),
-                ("reordered", ["wait", "late cam a", *cam],
-                 [*cam, "wait", "late cam a"])):
+        cases: tuple[tuple[str, list[str], list[str]], ...] = (
+            ("lost", cam, []), ("added", [], cam),
+            ("doubled", cam, [*cam, *cam]),
+            ("reordered", [*cam, *gpu], [*gpu, *cam]),
+            ("misdirected", cam, gpu), ("misdirected", cam, own),
+            ("direction", cam, line("for_cpu", "cam", "from")),
+            ("table", cam, line("for_cpu", "cam", table="gpu")),
+            ("lock", cam, line("for_cpu", "cam", lock="-")),
+            ("lost", line("map", "cam"),
+             line("map", "cam", attributes="skip")),
+            ("mapping", line("map", "cam", attributes="skip"),
+             line("map", "cam", "from", attributes="skip")),
+            ("reordered", ["wait", "late cam a", *cam],
+             [*cam, "wait", "late cam a"]))
+        for kind, base, patch in cases:
             with self.subTest(kind=kind, base=base):
                 found = set(self.kinds(base, patch))
                 self.assertEqual(found, {kind})
