@@ -147,11 +147,12 @@ class StatesTest(unittest.TestCase):
 
     def test_the_exporter_is_told_by_the_files(self) -> None:
         """Or else it is this driver."""
-        for names, exporter in (
-                ({"driver/copy.c"}, "fanout"), (set(), "fanout"),
-                ({"drivers/dma-buf/udmabuf.c"}, "udmabuf"),
-                ({"drivers/dma-buf/heaps/system_heap.c"}, "system_heap"),
-                ({"kernel/dma/mapping.c"}, "udmabuf")):
+        cases: tuple[tuple[set[str], str], ...] = (
+            ({"driver/copy.c"}, "fanout"), (set(), "fanout"),
+            ({"drivers/dma-buf/udmabuf.c"}, "udmabuf"),
+            ({"drivers/dma-buf/heaps/system_heap.c"}, "system_heap"),
+            ({"kernel/dma/mapping.c"}, "udmabuf"))
+        for names, exporter in cases:
             self.assertEqual(exporter_of(names), exporter)
 
 
