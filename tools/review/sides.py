@@ -39,18 +39,18 @@ def listen(kernels: Kernels, exporter: str, scenes: Sequence[Scene],
         console = boot(kernels, histories.script(exporter, wanted), what,
                        *filter(None, [setting]), *arguments).splitlines()
         log = f"{shown(kernels.tree.logs)}/review-{what}.console.log"
+        said = [one.text for one in complaints(console)
+                if _DISABLED not in one.text]
         try:
             recorded = record.histories(console)
         except record.BadRecord as bad:
-            said = complaints(console)
-            raise NotBuilt(f"{what}: {said[0].text if said else bad} (all of "
-                           f"it: {log})") from bad
+            raise NotBuilt(f"{what}: {said[0] if said else bad} (all of it: "
+                           f"{log})") from bad
         if [one.name for one in recorded] != [one.name for one in wanted]:
             raise NotBuilt(f"{what}: {len(recorded)} of {len(wanted)} "
                            f"histories were recorded (all of it: {log})")
         found.recorded += recorded
-        found.complaints += [one.text for one in complaints(console)
-                             if _DISABLED not in one.text]
+        found.complaints += said
     return found
 
 

@@ -159,6 +159,7 @@ static int make_of_heap(struct buffer *buffer, const char *name)
 	};
 	struct file *node = open_node(name);
 	struct iosys_map map;
+	struct page *page;
 	unsigned int i;
 	int error;
 	long ret;
@@ -173,9 +174,10 @@ static int make_of_heap(struct buffer *buffer, const char *name)
 	error = dma_buf_vmap_unlocked(buffer->dmabuf, &map);
 	if (error)
 		return error;
-	for (i = 0; i < BUFFER_PAGES; i++)
-		buffer->page[i] = page_to_phys(
-			vmalloc_to_page(map.vaddr + i * PAGE_SIZE));
+	for (i = 0; i < BUFFER_PAGES; i++) {
+		page = vmalloc_to_page(map.vaddr + i * PAGE_SIZE);
+		buffer->page[i] = page_to_phys(page);
+	}
 	dma_buf_vunmap_unlocked(buffer->dmabuf, &map);
 	return 0;
 }

@@ -148,6 +148,7 @@ static int keep_from_buffer(struct device *dev)
  */
 struct device *device_of_kind(const char *kind, const char *name)
 {
+	bool snoops = strcmp(kind, "noncoherent") && strcmp(kind, "both");
 	struct device *dev = kzalloc(sizeof(*dev), GFP_KERNEL);
 
 	if (!dev)
@@ -155,8 +156,7 @@ struct device *device_of_kind(const char *kind, const char *name)
 	device_initialize(dev);
 	dev->release = release;
 	dev->dma_mask = &dev->coherent_dma_mask;
-	dev_assign_dma_coherent(dev, strcmp(kind, "noncoherent") &&
-				     strcmp(kind, "both"));
+	dev_assign_dma_coherent(dev, snoops);
 	if (dev_set_name(dev, "%s", name))
 		goto err;
 	if (!strcmp(kind, "bounced") || !strcmp(kind, "both")) {

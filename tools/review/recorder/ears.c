@@ -325,11 +325,14 @@ static struct {
 static void probe(struct tracepoint *tp, void *data)
 {
 	unsigned int i;
+	int error;
 
-	for (i = 0; i < ARRAY_SIZE(probes); i++)
-		if (!strcmp(tp->name, probes[i].name))
-			probes[i].found = !tracepoint_probe_register(
-						tp, probes[i].probe, NULL);
+	for (i = 0; i < ARRAY_SIZE(probes); i++) {
+		if (strcmp(tp->name, probes[i].name))
+			continue;
+		error = tracepoint_probe_register(tp, probes[i].probe, NULL);
+		probes[i].found = !error;
+	}
 }
 
 /**

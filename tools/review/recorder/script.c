@@ -7,7 +7,7 @@
  *	history NAME [list] [neighbours]
  *	device NAME KIND to|from|both
  *	step map|unmap DEVICE
- *	step begin|end r|w|rw [by PROCESS] [interrupted]
+ *	step begin|end r|w|rw [by PROCESS | interrupted]
  *	step vmap | step vunmap
  *	step store PLACE | step write DEVICE PLACE	the CPU, a device
  *	step load PLACE | step read DEVICE PLACE	is seen in the views
@@ -18,6 +18,8 @@
  * What is not a step is no part of the record. Whoever has mapped when a history
  * ends is an error: the script says when.
  */
+#define pr_fmt(fmt) "review: " fmt
+
 #include <linux/completion.h>
 #include <linux/delay.h>
 #include <linux/dma-fence.h>
@@ -65,7 +67,7 @@ void say(const char *format, ...)
 	va_start(args, format);
 	vaf.fmt = format;
 	vaf.va = &args;
-	printk(KERN_INFO "review: %pV\n", &vaf);
+	pr_info("%pV\n", &vaf);
 	va_end(args);
 	lines++;
 }
@@ -82,7 +84,7 @@ void fail(const char *format, ...)
 	va_start(args, format);
 	vaf.fmt = format;
 	vaf.va = &args;
-	printk(KERN_INFO "review: failed %pV\n", &vaf);
+	pr_info("failed %pV\n", &vaf);
 	va_end(args);
 	failed = true;
 }
@@ -104,7 +106,7 @@ static void put(void *place)
 
 struct late_write {
 	struct dma_fence fence;
-	spinlock_t lock;
+	spinlock_t lock;	/* the fence's */
 	struct importer *importer;
 	unsigned int place;
 	struct work_struct work;
@@ -319,18 +321,16 @@ static void die_all(void)
 	}
 }
 
-static int sync(u64 flags, char *rest)
+static int sync(u64 flags, const char *caller)
 {
+	bool interrupted = caller && !strcmp(caller, "interrupted");
 	unsigned int nr = 1;
-	bool interrupted = false;
-	char *word;
 
-	while ((word = strsep(&rest, " "))) {
-		if (!strcmp(word, "interrupted"))
-			interrupted = true;
-		else if (strcmp(word, "by") || !(word = strsep(&rest, " ")) ||
-			 kstrtouint(word, 10, &nr) || !nr || nr > PROCESSES)
-			fail("no such caller");
+	if (caller && !interrupted && sscanf(caller, "by %u", &nr) != 1)
+		nr = 0;
+	if (!nr || nr > PROCESSES) {
+		fail("no caller %s", caller);
+		return -EINVAL;
 	}
 	return ask(nr - 1, flags, interrupted);
 }
@@ -339,6 +339,7 @@ static int step(char *text)
 {
 	char *verb = strsep(&text, " "), *word = strsep(&text, " ");
 	struct importer *importer;
+	void *place;
 
 	if (!strcmp(verb, "begin") && word)
 		return sync(DMA_BUF_SYNC_START | access_flags(word), text);
@@ -376,12 +377,14 @@ static int step(char *text)
 		find_place(text);
 		return 0;
 	}
-	if (strcmp(verb, "write"))
-		fail("no step %s", verb);
-	else if (!importer->view[find_place(text)])
+	if (strcmp(verb, "write")) {
+		fail("no verb %s", verb);
 		return -EINVAL;
-	else
-		put(importer->view[find_place(text)]);
+	}
+	place = importer->view[find_place(text)];
+	if (!place)
+		return -EINVAL;
+	put(place);
 	return 0;
 }
 
@@ -555,7 +558,7 @@ static int record(void *data)
 		fail("this kernel has no /dev, no swiotlb or no trace events");
 	else
 		run(text);
-	printk(KERN_INFO "review: done\n");
+	pr_info("done\n");
 	kernel_power_off();
 	return 0;
 }
