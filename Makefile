@@ -22,6 +22,8 @@ help:
 	@echo '                     or mbox; or a patch on standard input'
 	@echo '     EXPORTER=udmabuf       ... a stock exporter; also system_heap'
 	@echo '     OUT=DIR ARGS=--mail    ... where the page goes, another format'
+	@echo 'make review-trials   mistakes that are known, and what it says of them'
+	@echo '     ONLY=GLOB       ... these, of tools/mutants and of its own'
 	@echo 'make races           two CPUs against the driver in QEMU, with KCSAN, then'
 	@echo '                     a hostile program and the random player; 6 minutes'
 	@echo '                     (DEBUG=1: with KASAN)'
@@ -103,6 +105,10 @@ demo: python
 review: python
 	@$(REVIEW) $(TREE) --base '$(BASE)' --patch '$(PATCH)' \
 		--exporter '$(EXPORTER)' --out '$(OUT)' $(ARGS)
+
+.PHONY: review-trials
+review-trials: python
+	@$(REVIEW).trials $(TREE) --only '$(ONLY)'
 
 .PHONY: races
 races: python

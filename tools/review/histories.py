@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations, product
 
-KINDS = ("coherent", "noncoherent", "bounced", "both", "opaque", "forced")
+KINDS = ("coherent", "noncoherent", "bounced", "both", "half", "halfboth",
+         "opaque", "forced")
 # In pairs: a forced one is a bounced one that shares nothing.
 PAIRED = ("coherent", "noncoherent", "bounced", "both")
 # Three at once: the kinds that differ in what they need.
@@ -225,7 +226,10 @@ def _kinds(count: int) -> Iterator[tuple[str, ...]]:
         yield from product(KINDS if count == 1 else PAIRED, repeat=count)
     if count == 2:
         yield from (("opaque", "noncoherent"), ("bounced", "opaque"),
-                    ("forced", "bounced"), ("forced", "forced"))
+                    ("forced", "bounced"), ("forced", "forced"),
+                    ("half", "noncoherent"), ("noncoherent", "half"),
+                    ("coherent", "half"), ("halfboth", "noncoherent"),
+                    ("noncoherent", "halfboth"), ("halfboth", "bounced"))
 
 
 def _unmaps(steps: tuple[str, ...]) -> tuple[str, ...]:

@@ -117,7 +117,7 @@ class Device:
     """A device of a history."""
 
     name: str
-    kind: str           # coherent, noncoherent, bounced, both, opaque
+    kind: str           # of histories.KINDS
     direction: str      # to (it reads), from (it writes), both
 
 

@@ -16,7 +16,7 @@ from review.histories import Scene
 from review.record import (CPU, EXPORTER, Call, Event, History, Moved, Used)
 
 PROGRAM = BUILD / "review/replay"
-_SNOOP = ("coherent", "bounced", "forced")
+_SNOOP = ("coherent", "bounced", "half", "forced")
 # Where for_cpu() does nothing this driver takes other steps (arch_has_lazy_for_cpu()
 # in driver/kind.c), and UML is not such a machine: nothing was recorded for them.
 _NOT_RECORDED = {"fanout": ("mips",)}

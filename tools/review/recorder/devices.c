@@ -112,9 +112,10 @@ static int by_address(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* It reaches all of memory but the buffer, through windows. */
-static int keep_from_buffer(struct device *dev)
+/* It reaches all of memory but the buffer from page @first on, through windows. */
+static int keep_from_buffer(struct device *dev, unsigned int first)
 {
+	unsigned int nr = BUFFER_PAGES - first;
 	phys_addr_t page[BUFFER_PAGES], from = 0;
 	struct bus_dma_region *map;
 	unsigned int i, n = 0;
@@ -122,11 +123,11 @@ static int keep_from_buffer(struct device *dev)
 	map = kcalloc(BUFFER_PAGES + 2, sizeof(*map), GFP_KERNEL);
 	if (!map)
 		return -ENOMEM;
-	for (i = 0; i < BUFFER_PAGES; i++)
-		page[i] = review_buffer.page[i];
-	sort(page, BUFFER_PAGES, sizeof(page[0]), by_address, NULL);
-	for (i = 0; i <= BUFFER_PAGES; i++) {
-		phys_addr_t to = i < BUFFER_PAGES ? page[i] : BIT_ULL(40);
+	for (i = 0; i < nr; i++)
+		page[i] = review_buffer.page[first + i];
+	sort(page, nr, sizeof(page[0]), by_address, NULL);
+	for (i = 0; i <= nr; i++) {
+		phys_addr_t to = i < nr ? page[i] : BIT_ULL(40);
 
 		if (to > from) {
 			map[n].cpu_start = from;
@@ -139,6 +140,31 @@ static int keep_from_buffer(struct device *dev)
 	return 0;
 }
 
+static const struct kind {
+	const char *name;
+	bool noncoherent, forced, opaque;
+	unsigned int reaches;		/* pages of the buffer */
+} kinds[] = {
+	{ "coherent", .reaches = BUFFER_PAGES },
+	{ "noncoherent", .noncoherent = true, .reaches = BUFFER_PAGES },
+	{ "bounced" },
+	{ "both", .noncoherent = true },
+	{ "half", .reaches = BUFFER_PAGES / 2 },
+	{ "halfboth", .noncoherent = true, .reaches = BUFFER_PAGES / 2 },
+	{ "forced", .forced = true, .reaches = BUFFER_PAGES },
+	{ "opaque", .opaque = true, .reaches = BUFFER_PAGES },
+};
+
+static const struct kind *find_kind(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (!strcmp(kinds[i].name, name))
+			return &kinds[i];
+	return NULL;
+}
+
 /**
  * device_of_kind() - make a device
  * @kind: the kind
@@ -148,33 +174,28 @@ static int keep_from_buffer(struct device *dev)
  */
 struct device *device_of_kind(const char *kind, const char *name)
 {
-	bool snoops = strcmp(kind, "noncoherent") && strcmp(kind, "both");
-	struct device *dev = kzalloc(sizeof(*dev), GFP_KERNEL);
+	const struct kind *is = find_kind(kind);
+	struct device *dev;
 
+	dev = is ? kzalloc(sizeof(*dev), GFP_KERNEL) : NULL;
 	if (!dev)
 		return NULL;
 	device_initialize(dev);
 	dev->release = release;
 	dev->dma_mask = &dev->coherent_dma_mask;
-	dev_assign_dma_coherent(dev, snoops);
-	if (dev_set_name(dev, "%s", name))
-		goto err;
-	if (!strcmp(kind, "bounced") || !strcmp(kind, "both")) {
-		if (keep_from_buffer(dev))
-			goto err;
-	} else if (!strcmp(kind, "forced")) {
+	dev_assign_dma_coherent(dev, !is->noncoherent);
+	if (is->forced)
 		dev->dma_io_tlb_mem = &forced;
-	} else if (!strcmp(kind, "opaque")) {
+	if (is->opaque)
 		set_dma_ops(dev, &opaque_ops);
-	} else if (strcmp(kind, "coherent") && strcmp(kind, "noncoherent")) {
-		goto err;
+	if (dev_set_name(dev, "%s", name) ||
+	    (is->reaches < BUFFER_PAGES &&
+	     keep_from_buffer(dev, is->reaches)) ||
+	    dma_set_mask_and_coherent(dev, DMA_BIT_MASK(64))) {
+		put_device(dev);
+		return NULL;
 	}
-	if (dma_set_mask_and_coherent(dev, DMA_BIT_MASK(64)))
-		goto err;
 	return dev;
-err:
-	put_device(dev);
-	return NULL;
 }
 
 /**
