@@ -27,7 +27,6 @@ _COMPILER = re.compile(r"^(\S+\.[chS]):(\d+):(?:\d+:)? (?:fatal )?error: (.*)$",
                        re.MULTILINE)
 _ANY_ERROR = re.compile(r"^.*(?:\berror\b|\*\*\*|undefined reference).*$",
                         re.MULTILINE | re.IGNORECASE)
-_BOOT_SECONDS = 60
 
 
 class NotBuilt(Failure):
@@ -39,6 +38,7 @@ class Kernels:
     """Where the kernels of one tree are built."""
 
     tree: KernelTree
+    seconds: float = 60     # a boot may take
 
     @property
     def folder(self) -> Path:
@@ -195,13 +195,14 @@ def boot(kernels: Kernels, script: str, what: str, *arguments: str) -> str:
         with log.open("wb") as console:
             subprocess.run(
                 [kernels.image, "mem=256M", "dma_debug=off", "loglevel=7",
+                 "panic=-1",
                  "con=null", "con0=fd:0,fd:1", f"review.script={path}", *arguments],
                 stdin=subprocess.DEVNULL, stdout=console,
                 stderr=subprocess.STDOUT, env=environment(), check=False,
-                timeout=_BOOT_SECONDS)
+                timeout=kernels.seconds)
     except subprocess.TimeoutExpired:
         raise NotBuilt(f"{what}: the kernel does not come to an end within "
-                       f"{_BOOT_SECONDS} s: see {shown(log)}") from None
+                       f"{kernels.seconds:.0f} s: see {shown(log)}") from None
     # The terminal that UML leaves behind.
     if os.isatty(0):
         subprocess.run(["stty", "sane"], check=False)

@@ -9,6 +9,7 @@ is booted and compared with the same kernel without one.
 import argparse
 import re
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -130,10 +131,9 @@ def mistaken(trials: Iterable[Trial], tree: trees.KernelTree) -> State:
         else:
             text = (tree.path / FILES[exporter]).read_text()
             kernel[FILES[exporter]] = make_schema(text, mutants).encode()
-    # Where all three find it.
-    script = f"{kernels.JOINT}/recorder/script.c"
-    kernel[script] = ((kernels.RECORDER / "script.c").read_text()
-                      + EPILOGUE).encode()
+    # Where all three find it: its parameter is buffer.mutant.
+    kernel[f"{kernels.JOINT}/recorder/buffer.c"] = (
+        (kernels.RECORDER / "buffer.c").read_text() + EPILOGUE).encode()
     return State("all mistakes", driver, kernel)
 
 
@@ -171,8 +171,12 @@ class Judges:
 
     def prepare(self, exporters: Iterable[str]) -> None:
         """Hear what @exporters do without a mistake."""
+        start = time.monotonic()
         for exporter in exporters:
             self._base(exporter)
+        # A mistake can make it wait for ever.
+        self.where = replace(self.where,
+                             seconds=10 + 3 * (time.monotonic() - start))
 
     def judge(self, trial: Trial) -> Outcome:
         """What the review says of @trial."""
@@ -180,7 +184,7 @@ class Judges:
         try:
             heard = listen(self.where, trial.exporter, scenes,
                            f"trial-{trial.mutant.number}",
-                           f"review.mutant={trial.mutant.number}")
+                           f"buffer.mutant={trial.mutant.number}")
         except kernels.NotBuilt as failure:
             return Outcome(str(failure).split(" (all of it")[0]
                            .partition(": ")[2])
