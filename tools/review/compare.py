@@ -179,15 +179,17 @@ def _order(call: Call, base: Sequence[Event], patch: Sequence[Event],
 def _added(call: Call, event: Event, was: Sequence[Event], uses: Uses) \
         -> Difference:
     """What an @event is that only the patch's @call has; @was in the base's."""
-    kind, words = "added", f"{_implied(event)} is new"
     before = _maintained_before(call, event, uses)
     if before:
-        kind = "doubled"
-        words += f": the same lines were maintained for {before} before"
-    elif any((event.what, event.device) == (one.what, one.device)
-             for one in was):
-        kind, words = "doubled", f"{_implied(event)} is doubled"
-    return Difference(kind, call.number, None, event, words)
+        return Difference(
+            "doubled", call.number, None, event, f"{_implied(event)} is new",
+            reason=f"the same lines were maintained for {before} before")
+    if any((event.what, event.device) == (one.what, one.device)
+           for one in was):
+        return Difference("doubled", call.number, None, event,
+                          f"{_implied(event)} is doubled")
+    return Difference("added", call.number, None, event,
+                      f"{_implied(event)} is new")
 
 
 def _no_sync(one: Difference) -> Difference:
@@ -423,7 +425,6 @@ def compare(scenes: Sequence[Scene], base: Side, patch: Side, tree: Path) \
             one.differences[at] = replace(
                 difference, place=placed(event.stack if event else (),
                                          difference.patch is None),
-                words=difference.words if one.worse or
-                not reason(difference, one.base) else
-                f"{difference.words}: {reason(difference, one.base)}")
+                reason=difference.reason or (
+                    "" if one.worse else reason(difference, one.base)))
     return found

@@ -2,6 +2,7 @@
 """What a comparison found: the one thing that all outputs are made from."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from review.record import Event, History
 
@@ -28,6 +29,12 @@ class Difference:
     patch: Event | None
     words: str          # one line for people: "for_cpu of gpu (from) is lost"
     place: Place | None = None  # which line of the patch it is most likely by
+    reason: str = ""    # why it is called that, or why it does no harm
+
+    @property
+    def sentence(self) -> str:
+        """What it is, and why."""
+        return f"{self.words}: {self.reason}" if self.reason else self.words
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,11 @@ class Cost:
 
 @dataclass
 class Compared:
-    """A history, base against patch."""
+    """A history, base against patch.
+
+    What is wrong is not changed any more once worse or better was asked for:
+    there are tens of thousands of them.
+    """
 
     name: str
     title: str              # in words
@@ -77,13 +88,13 @@ class Compared:
     base_cost: Cost = Cost()
     patch_cost: Cost = Cost()
 
-    @property
+    @cached_property
     def worse(self) -> list[Wrong]:
         """What is wrong with the patch and was not before."""
         before = {wrong.key for wrong in self.base_wrong}
         return [wrong for wrong in self.patch_wrong if wrong.key not in before]
 
-    @property
+    @cached_property
     def better(self) -> list[Wrong]:
         """What was wrong before and is not with the patch."""
         after = {wrong.key for wrong in self.patch_wrong}
