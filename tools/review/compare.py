@@ -183,7 +183,7 @@ def _added(call: Call, event: Event, was: Sequence[Event], uses: Uses) \
     if before:
         return Difference(
             "doubled", call.number, None, event, f"{_implied(event)} is new",
-            reason=f"the same lines were maintained for {before} before")
+            reason=f"the same lines as {before}'s")
     if any((event.what, event.device) == (one.what, one.device)
            for one in was):
         return Difference("doubled", call.number, None, event,

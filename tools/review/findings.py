@@ -70,7 +70,7 @@ class Cost:
                     self.bounced + other.bounced)
 
 
-@dataclass
+@dataclass(eq=False)
 class Compared:
     """A history, base against patch.
 
@@ -101,7 +101,7 @@ class Compared:
         return [wrong for wrong in self.base_wrong if wrong.key not in after]
 
 
-@dataclass
+@dataclass(eq=False)
 class Report:
     """All of it."""
 
