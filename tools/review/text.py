@@ -72,7 +72,7 @@ class _Columns:
     def call(self, base: Call | None, patch: Call | None) -> list[str]:
         """A call, and what happened in it on both sides."""
         rows = []
-        for pair in words.pairs(base, patch, self.marks):
+        for pair in words.pairs(base, patch, self.marks, True):
             found = [self.marks[id(one)].kind for one in pair
                      if id(one) in self.marks]
             if found:
@@ -83,7 +83,7 @@ class _Columns:
             else:
                 mark = " "
             code = 0 if mark == " " else RED if mark == "-" else BLUE
-            cells = [f"  {mark} {words.happening(one, 'lock' in found)}"
+            cells = [f"  {mark} {words.happening(one, *found[:1])}"
                      if one else "" for one in pair]
             rows.append(self.row(cells[0], cells[1], code))
         heads = [f">{this.number} {this.step}"
@@ -116,28 +116,31 @@ def example(one: Compared, last: int, width: int, paint: Paint) -> list[str]:
     return lines
 
 
-def row(one: words.Row, width: int, paint: Paint, whole: bool) -> list[str]:
-    """What becomes worse or better in a row of the battery; @whole: with its
-    example.
+def group(one: words.Group, width: int, paint: Paint, whole: bool) \
+        -> list[str]:
+    """What becomes worse or better in rows of the battery; @whole: with the
+    first one's example.
     """
-    code = RED if one.is_worse else GREEN
+    row = one.first
+    code = RED if row.is_worse else GREEN
     if not whole:
-        lines = wrap(f"{one.name}: {one.whom()}: {one.read}", width, 2)
-        return [paint(line, code) for line in (
-            lines if one.is_worse else
-            [cut(f"  {one.name}: {one.whom()}: {one.read}", width)])]
-    rest = one.rest()
-    lines = wrap(f"{one.name}: {one.title}; {one.whom()}"
+        return [paint(line, code)
+                for line in wrap(one.headline(), width, 2)]
+    rest = row.rest()
+    lines = wrap(f"{row.name}: {row.title}; {row.whom()}"
                  + (f" ({rest})" if rest else ""), width, 2)
-    lines += wrap(one.what(), width, 3)
+    lines += wrap(row.what(), width, 3)
     lines = [paint(line, code) for line in lines]
-    lines += example(one.example, one.call, width, paint)
-    story = words.story(one.example.worse if one.is_worse else
-                        one.example.better, one.read)
+    lines += example(row.example, row.call, width, paint)
+    story = words.story(row.example.worse if row.is_worse else
+                        row.example.better, row.read)
     if story:
         lines += wrap(f"{story.arch}: {'; '.join(story.story)}", width, 3)[:3]
-    if one.place:
-        lines += wrap("by " + place_words(one.place), width, 3)
+    if row.place:
+        lines += wrap("by " + place_words(row.place), width, 3)
+    if one.rows[1:]:
+        lines += wrap("and so in " + words.listed(
+            [each.name for each in one.rows[1:]], 5), width, 3)
     return lines
 
 
@@ -156,18 +159,17 @@ def sync(one: words.Syncs, width: int, paint: Paint, whole: bool) -> list[str]:
 Block = Callable[[bool], list[str]]
 
 
-def section(title: str, blocks: list[Block], names: list[str], room: int,
-            whole: int) -> list[str]:
+def section(title: str, blocks: list[Block], room: int, whole: int) \
+        -> list[str]:
     """@blocks below @title in @room lines, the first @whole with an example."""
     lines = [title]
     for number, block in enumerate(blocks):
         rest = len(blocks) - number - 1
         full = block(True) if number < whole else []
-        if not full or len(lines) + len(full) + min(rest, NAMED) + 1 > room:
+        if not full or len(lines) + len(full) + 2 * min(rest, NAMED) > room:
             full = block(False)
         if len(lines) + len(full) + (rest > 0) > room:
-            more = f"  and {rest + 1} more: {', '.join(names[number:])}"
-            return [*lines, more]
+            return [*lines, f"  and {rest + 1} more (--html shows all)"]
         lines += full
     return lines
 
@@ -195,17 +197,17 @@ def complaints(report: Report, width: int, paint: Paint) -> list[str]:
     return lines
 
 
-def _rows(report: Report, worse: bool, width: int, paint: Paint, room: int,
-          whole: int) -> list[str]:
+def _groups(report: Report, worse: bool, width: int, paint: Paint, room: int,
+            whole: int) -> list[str]:
     """What is worse, or better, if anything is."""
-    found = words.rows(report, worse)
+    found = words.groups(report, worse)
     if not found:
         return []
     title = "WORSE, somebody reads older data:" if worse else \
         "BETTER, what is read no longer:"
-    return ["", *(cut(line, width) for line in section(
-        title, [partial(row, one, width, paint) for one in found],
-        [one.name for one in found], room - 1, whole))]
+    return ["", *section(
+        title, [partial(group, one, width, paint) for one in found],
+        room - 1, whole)]
 
 
 def _syncs(report: Report, width: int, paint: Paint, room: int, whole: int) \
@@ -218,10 +220,8 @@ def _syncs(report: Report, width: int, paint: Paint, room: int, whole: int) \
         return []
     lines = section("SYNCS that differ, in so many histories:" if found else "Otherwise:",
                     [partial(sync, one, width, paint) for one in found],
-                    [one.happens for one in found], room - 1 - len(counted),
-                    whole)
-    return ["", *(cut(line, width) for line in lines),
-            *(line for one in counted for line in wrap(one, width, 2))]
+                    room - 1 - len(counted), whole)
+    return ["", *lines, *(line for one in counted for line in wrap(one, width, 2))]
 
 
 def render(report: Report, width: int, paint: Paint) -> str:
@@ -240,13 +240,13 @@ def render(report: Report, width: int, paint: Paint) -> str:
     tail = complaints(report, width, paint)
     tail = ["", *tail, *cost(report, width)] if report.histories else tail
     room = LINES - len(head) - len(tail)
-    worse = bool(words.rows(report, True))
-    better = bool(words.rows(report, False))
+    worse = bool(words.groups(report, True))
+    better = bool(words.groups(report, False))
     syncs = _syncs(report, width, paint, SYNCS + 4 if worse or better else
                    room, 0 if worse or better else EXAMPLES)
-    good = _rows(report, False, width, paint, BETTER + 3 if worse else
+    good = _groups(report, False, width, paint, 2 * BETTER + 3 if worse else
                  room - len(syncs), 0 if worse else EXAMPLES)
-    bad = _rows(report, True, width, paint, room - len(good) - len(syncs),
+    bad = _groups(report, True, width, paint, room - len(good) - len(syncs),
                 EXAMPLES)
     return "\n".join([*head, *bad, *good, *syncs, *tail]) + "\n"
 

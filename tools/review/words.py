@@ -11,7 +11,7 @@ import difflib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import zip_longest
 
 from review.findings import Compared, Cost, Difference, Place, Report, Wrong
@@ -78,13 +78,15 @@ def locked(one: Event) -> str:
     return "not locked" if one.lock == "-" else f"under {one.lock}"
 
 
-def event(one: Event, lock: bool = False) -> str:
-    """@one in words, with its lock only where that matters."""
+def event(one: Event, lock: bool = False, sized: bool = True) -> str:
+    """@one in words, with its lock and its size only where they matter."""
     if one.what == "wait":
         return f"wait for {one.device}'s fence"
     if one.what == "late":
         return f"{one.device} writes, late"
-    text = f"{one.what} of {one.device} ({one.direction}), {size(one.bytes)}"
+    text = f"{one.what} of {one.device} ({one.direction})"
+    if sized:
+        text += f", {size(one.bytes)}"
     if one.attributes != "-":
         text += f", {one.attributes}"
     if one.table not in ("", "-", one.device):
@@ -94,10 +96,10 @@ def event(one: Event, lock: bool = False) -> str:
     return text
 
 
-def happening(one: Event | Moved, lock: bool = False) -> str:
-    """An event, or data that has moved, in words."""
+def happening(one: Event | Moved, kind_of_it: str = "") -> str:
+    """An event, or data that has moved, in words; a difference of what kind."""
     if isinstance(one, Event):
-        return event(one, lock)
+        return event(one, kind_of_it == "lock", kind_of_it == "size")
     return f"{one.place} is copied {'from' if one.to_page else 'to'} " \
         f"{one.device}"
 
@@ -105,19 +107,22 @@ def happening(one: Event | Moved, lock: bool = False) -> str:
 Pair = tuple[Event | Moved | None, Event | Moved | None]
 
 
-def _happened(call: Call | None) -> list[Event | Moved]:
-    return [one for one in call.happened if isinstance(one, (Event, Moved))] \
+def _happened(call: Call | None, syncs_only: bool) -> list[Event | Moved]:
+    return [one for one in call.happened if isinstance(one, Moved) or (
+        isinstance(one, Event) and not (
+            syncs_only and one.what in ("map", "unmap") and not one.syncs))] \
         if call else []
 
 
 def pairs(base: Call | None, patch: Call | None,
-          marked: dict[int, Difference]) -> list[Pair]:
+          marked: dict[int, Difference], syncs_only: bool = False) \
+        -> list[Pair]:
     """What happened in a call, base beside patch, equal ones in one row.
 
     What is @marked as reordered is no row with itself: it is the one that shall
-    be seen to move.
+    be seen to move. With @syncs_only without maps and unmaps that imply none.
     """
-    left, right = _happened(base), _happened(patch)
+    left, right = (_happened(call, syncs_only) for call in (base, patch))
     keys: list[list[object]] = [[
         id(one) if id(one) in marked and marked[id(one)].kind == "reordered"
         else one.key if isinstance(one, Event) else one for one in side]
@@ -464,10 +469,14 @@ class Row:
                     found.add(wrong)
         return found.sentence(most)
 
+    @cached_property
+    def where(self) -> str:
+        """For which devices."""
+        return for_whom([one.one for one in self.alike], self.all)
+
     def whom(self) -> str:
         """In how many histories, for which devices."""
-        whom = for_whom([one.one for one in self.alike], self.all)
-        return f"in {len(self.alike)} of {len(self.all)} {whom}".rstrip()
+        return f"in {len(self.alike)} of {len(self.all)} {self.where}".rstrip()
 
     def rest(self) -> str:
         """What else there is to say of its other histories, or nothing."""
@@ -481,19 +490,49 @@ class Row:
             f"{back} in {other}" if other else "") if part)
 
 
-@lru_cache(maxsize=8)
-def rows(report: Report, worse: bool) -> list[Row]:
-    """The rows that become worse, or better: those that say the most first.
+@dataclass
+class Group:
+    """Rows of the battery of which the same can be said."""
 
-    These are those of which the base was right; then as the battery has them.
+    rows: list[Row]
+
+    @property
+    def first(self) -> Row:
+        """The one that is told."""
+        return self.rows[0]
+
+    @property
+    def number(self) -> int:
+        """In how many histories it is so."""
+        return sum(len(row.alike) for row in self.rows)
+
+    def headline(self, most: int = 3) -> str:
+        """One sentence about all of it; at most @most rows by name."""
+        total = sum(len(row.all) for row in self.rows)
+        return (f"{listed([row.name for row in self.rows], most)}, "
+                f"{self.number} of {total} {self.first.where}".rstrip()
+                + f": {self.first.read}")
+
+
+@lru_cache(maxsize=8)
+def groups(report: Report, worse: bool) -> list[Group]:
+    """What becomes worse, or better: what says most first.
+
+    First that of which the base, or the patch, was right; then what is in the
+    most histories. Within a group rows are as the battery has them.
     """
-    found: dict[str, list[Compared]] = {}
+    rows: dict[str, list[Compared]] = {}
     for one in report.histories:
-        found.setdefault(one.name.partition("/")[0], []).append(one)
-    return sorted((Row(name, those, worse) for name, those in found.items()
-                   if any(one.worse if worse else one.better
-                          for one in those)),
-                  key=lambda row: row.best.rank)
+        rows.setdefault(one.name.partition("/")[0], []).append(one)
+    found: dict[tuple[object, ...], Group] = {}
+    for row in sorted((Row(name, those, worse) for name, those in rows.items()
+                       if any(one.worse if worse else one.better
+                              for one in those)),
+                      key=lambda row: row.best.rank):
+        found.setdefault((row.best.rank[:2], row.where, row.read.reader),
+                         Group([])).rows.append(row)
+    return sorted(found.values(), key=lambda group: (
+        group.first.best.rank[:3], -group.number))
 
 
 # Differences: by which sync they are about.
