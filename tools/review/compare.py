@@ -282,7 +282,8 @@ class _Change:
     file: str
     base: range
     patch: range
-    text: str
+    text: str               # the first of them that says anything
+    lines: tuple[str, ...]  # those of the patch
 
 
 def changes(base: State, patch: State, tree: Path) -> list[_Change]:
@@ -303,7 +304,8 @@ def changes(base: State, patch: State, tree: Path) -> list[_Change]:
             lines = [f"+{line}" for line in new[c:d] if line.strip()] or \
                 [f"-{line}" for line in old[a:b] if line.strip()] or [""]
             found.append(_Change(name, range(a + 1, b + 1),
-                                 range(c + 1, d + 1), lines[0]))
+                                 range(c + 1, d + 1), lines[0],
+                                 tuple(new[c:d])))
     # A blank line or a brace is behind nothing, if there is anything else.
     return [change for change in found
             if re.search(r"\w", change.text)] or found
@@ -371,21 +373,23 @@ def blame(frames: Sequence[Frame], of_base: bool,
         return min(abs(frame.line - lines.start),
                    abs(frame.line - max(lines.start, lines.stop - 1)))
 
-    best: tuple[int, _Change, str] | None = None
+    best: tuple[int, _Change, Frame] | None = None
     for frame in frames:
         for change in changed:
             if change.file != frame.file:
                 continue
             far = distance(change, frame)
             if best is None or far < best[0]:
-                best = far, change, frame.function
-    if best:
-        change, function = best[1], best[2]
-    elif changed:
-        change, function = changed[0], ""
-    else:
-        return None
-    return Place(change.file, change.patch.start, function, change.text)
+                best = far, change, frame
+    if not best:
+        return Place(changed[0].file, changed[0].patch.start, "",
+                     changed[0].text) if changed else None
+    far, change, frame = best
+    if not far and not of_base:
+        # The very line, of many that are new.
+        return Place(change.file, frame.line, frame.function,
+                     f"+{change.lines[frame.line - change.patch.start]}")
+    return Place(change.file, change.patch.start, frame.function, change.text)
 
 
 @dataclass

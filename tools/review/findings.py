@@ -89,16 +89,22 @@ class Compared:
     patch_cost: Cost = Cost()
 
     @cached_property
+    def _changed(self) -> tuple[list[Wrong], list[Wrong]]:
+        """What is wrong with one of both only: with the patch, with the base."""
+        before = {wrong.key: wrong for wrong in self.base_wrong}
+        after = {wrong.key: wrong for wrong in self.patch_wrong}
+        return ([wrong for key, wrong in after.items() if key not in before],
+                [wrong for key, wrong in before.items() if key not in after])
+
+    @property
     def worse(self) -> list[Wrong]:
         """What is wrong with the patch and was not before."""
-        before = {wrong.key for wrong in self.base_wrong}
-        return [wrong for wrong in self.patch_wrong if wrong.key not in before]
+        return self._changed[0]
 
-    @cached_property
+    @property
     def better(self) -> list[Wrong]:
         """What was wrong before and is not with the patch."""
-        after = {wrong.key for wrong in self.patch_wrong}
-        return [wrong for wrong in self.base_wrong if wrong.key not in after]
+        return self._changed[1]
 
 
 @dataclass(eq=False)

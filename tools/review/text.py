@@ -18,8 +18,8 @@ LINES = 44
 TERMINAL = 80
 MAIL = 71
 # How many groups are at least named: worse, better, syncs.
-NAMED = 4
-BETTER = 3
+NAMED = 2
+BETTER = 2
 SYNCS = 6
 # How many have their example, and of how many lines.
 EXAMPLES = 2
@@ -49,8 +49,13 @@ def wrap(text: str, width: int, indent: int = 0, hang: int = 2) -> list[str]:
 
 def place_words(place: Place) -> str:
     """A line of source, as a compiler would name it."""
-    text = f"{place.file}:{place.line}, in {place.function}()"
-    return f"{text}: {place.text.strip()}" if place.text else text
+    text = f"{place.file}:{place.line}"
+    if place.function:
+        text += f", in {place.function}()"
+    sign, line = place.text[:1], place.text[1:].strip()
+    if sign not in "+-":
+        sign, line = "", place.text.strip()
+    return f"{text}: {sign}{line}" if line else text
 
 
 class _Columns:
@@ -215,7 +220,7 @@ def _syncs(report: Report, width: int, paint: Paint, room: int, whole: int) \
     """Which syncs are others; maps and unmaps without one are counted."""
     found = words.syncs(report)
     counted = [line for line in (words.only_data(report),
-                                 words.mappings(report)) if line]
+                                 words.mappings(report.histories)) if line]
     if not found and not counted:
         return []
     lines = section("SYNCS that differ, in so many histories:" if found else "Otherwise:",

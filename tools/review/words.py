@@ -9,7 +9,7 @@ which sync they are about; and what is wrong on many machines is one sentence.
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import zip_longest
@@ -130,8 +130,32 @@ def pairs(base: Call | None, patch: Call | None,
     rows: list[Pair] = []
     for _, i, j, k, m in difflib.SequenceMatcher(
             None, keys[0], keys[1], False).get_opcodes():
-        rows += zip_longest(left[i:j], right[k:m])
+        if keys[0][i:j] == keys[1][k:m]:
+            rows += zip(left[i:j], right[k:m])
+        else:
+            rows += _aligned(left[i:j], right[k:m], marked)
     return rows
+
+
+def _aligned(left: list[Event | Moved], right: list[Event | Moved],
+             marked: dict[int, Difference]) -> Iterator[Pair]:
+    """Rows of what differs: one that is instead of another beside that."""
+    left, right = left[:], right[:]
+    while left or right:
+        differences = [[marked.get(id(one)) for one in side]
+                       for side in (left, right)]
+        if left and right and differences[0][0] is not None and \
+                differences[0][0] is differences[1][0]:
+            yield left.pop(0), right.pop(0)
+        elif left and (differences[0][0] is None
+                       or differences[0][0] not in differences[1]
+                       or not right):
+            yield left.pop(0), None
+        elif right and (differences[1][0] is None
+                        or differences[1][0] not in differences[0]):
+            yield None, right.pop(0)
+        else:
+            yield left.pop(0), None
 
 
 def calls(one: Compared) -> list[tuple[Call | None, Call | None]]:
@@ -270,8 +294,8 @@ def story(wrongs: Iterable[Wrong], read: Read | None = None) -> Wrong | None:
     """
     stories = [one for one in wrongs if one.story
                and (read is None or Read.of(one) == read)]
-    return min(stories, key=lambda one: (one.state != SETTLED, len(one.story)),
-               default=None)
+    return min(stories, key=lambda one: (one.state != SETTLED, len(one.story))) \
+        if stories else None
 
 
 def consequence(one: Compared) -> str:
@@ -625,15 +649,17 @@ def syncs(report: Report) -> list[Syncs]:
         -len(one.histories)))
 
 
-def mappings(report: Report) -> str:
-    """How many maps and unmaps differ that imply no sync, or nothing."""
-    those = [one for one in report.histories
-             if any(each.kind == MAPPING for each in one.differences)]
-    number = sum(each.kind == MAPPING for one in those
-                 for each in one.differences)
-    return (f"{count(number, 'map or unmap', 'maps and unmaps')} without a sync "
-            f"{'differs' if number == 1 else 'differ'}, in "
-            f"{histories(len(those))}") if those else ""
+def mappings(those: Sequence[Compared]) -> str:
+    """How many maps and unmaps differ in @those that imply no sync, if any."""
+    numbers = [number for one in those
+               if (number := sum(each.kind == MAPPING
+                                 for each in one.differences))]
+    if not numbers:
+        return ""
+    text = (f"{count(sum(numbers), 'map or unmap', 'maps and unmaps')} without a "
+            f"sync {'differs' if sum(numbers) == 1 else 'differ'}")
+    return text if len(those) == 1 else \
+        f"{text}, in {histories(len(numbers))}"
 
 
 def only_data(report: Report) -> str:
