@@ -140,7 +140,8 @@ def group(one: words.Group, width: int, paint: Paint, whole: bool) \
     story = words.story(row.example.worse if row.is_worse else
                         row.example.better, row.read)
     if story:
-        lines += wrap(f"{story.arch}: {'; '.join(story.story)}", width, 3)[:3]
+        lines += wrap(f"{'' if row.is_worse else 'before, '}{story.arch}: "
+                      f"{'; '.join(story.story)}", width, 3)[:3]
     if row.place:
         lines += wrap("by " + place_words(row.place), width, 3)
     if one.rows[1:]:
