@@ -567,6 +567,7 @@ class Syncs:
 
     happens: str            # its kind
     what: str               # for_cpu of, whose
+    every: set[str]         # kinds of devices in the report
     found: list[tuple[Compared, Difference]] = field(default_factory=list)
 
     @property
@@ -594,11 +595,9 @@ class Syncs:
                    for device in one.base.devices
                    if device.name == (each.patch or each.base or _NOBODY)
                    .device]
-        every = {device.kind for one in self.histories
-                 for device in one.base.devices}
         roles = {device.direction for device in devices}
         role = _ROLES[min(roles)] if len(roles) == 1 else "importers"
-        of_kind = kinds({device.kind for device in devices}, every)
+        of_kind = kinds({device.kind for device in devices}, self.every)
         return self.what.format(f"{of_kind} {role}".strip())
 
     def headline(self) -> str:
@@ -636,13 +635,15 @@ def _about(each: Difference) -> str:
 @lru_cache(maxsize=8)
 def syncs(report: Report) -> list[Syncs]:
     """All differences in syncs; first what reviewers ask about first."""
+    every = {device.kind for one in report.histories
+             for device in one.base.devices}
     found: dict[tuple[str, str], Syncs] = {}
     for one in report.histories:
         for each in one.differences:
             if each.kind != MAPPING:
                 what = _about(each)
-                found.setdefault((each.kind, what), Syncs(each.kind, what)) \
-                    .found.append((one, each))
+                found.setdefault((each.kind, what), Syncs(
+                    each.kind, what, every)).found.append((one, each))
     order = [*_HAPPENS]
     return sorted(found.values(), key=lambda one: (
         order.index(one.happens) if one.happens in order else len(order),

@@ -15,10 +15,10 @@ from xml.etree import ElementTree as xml
 
 from fanout import ktap
 from fanout.host import REPO
-from review import machine, page, text, words
+from review import compare, machine, page, replay, text, words
 from review.findings import (Compared, Cost, Difference, Place, Report,
                              Wrong)
-from review.record import Call, Device, Event, History, Moved
+from review.record import Call, Device, Event, History, Moved, Used
 
 CAMERA = Device("camera", "noncoherent", "from")
 GPU = Device("gpu", "bounced", "to")
@@ -176,13 +176,14 @@ def seed() -> Report:
             reads = [wrong(arch, state, call=call) for call in
                      (begin, begin + 1) for arch in words.ARCHITECTURES
                      for state in ("settled", "dirty")]
+            seen = [wrong("recorded", call=begin + 1)]
             noise = [wrong(arch, "dirty", call=begin, value=0)
                      for arch in ROWS]
             one.base_wrong = noise
             if cam in ("bounced", "both"):
-                one.base_wrong = reads + [wrong("recorded", call=begin)]
+                one.base_wrong = reads + seen
             elif gpu and gpu[0] in ("bounced", "both"):
-                one.patch_wrong = reads + [wrong("recorded", call=begin)]
+                one.patch_wrong = reads + seen
             elif odd and cam == "coherent":
                 # Worse in a way that few care about: other than it was.
                 one.base_wrong = [wrong(arch, call=begin) for arch in ROWS]
@@ -291,7 +292,7 @@ class Sentences(unittest.TestCase):
         self.assertEqual(said("noncoherent[+]noncoherent"),
                          "where cam is noncoherent and gpu is noncoherent")
         self.assertEqual(said("noncoherent[+].*", ".*[+]noncoherent"),
-                         "where cam is noncoherent, or gpu is noncoherent")
+                         "where gpu is noncoherent, or cam is noncoherent")
         self.assertEqual(said("both[+].*", "coherent[+].*"),
                          "where cam is bounced+noncoherent or coherent")
         self.assertEqual(
@@ -386,6 +387,44 @@ class Sentences(unittest.TestCase):
         self.assertEqual({*words.marks(one)},
                          {id(one.base.calls[3].happened[0]),
                           id(one.patch.calls[3].happened[1])})
+
+
+class Found(unittest.TestCase):
+    """What the outputs are given."""
+
+    def test_stories_have_names(self) -> None:
+        """The replay knows devices by their numbers only."""
+        self.assertEqual(
+            replay.named("in call 4 within the sync for_cpu of device 1 what "
+                         "device 0 wrote is dropped", ["cam", "gpu"]),
+            "in call 4 within the sync for_cpu of gpu what cam wrote is dropped")
+
+    def test_doubled_for_whom(self) -> None:
+        """Whose lines they were before is the reason, not a word of it."""
+        one = battery("row", "cam", "gpu")[5]
+        for history_of_it in one.base, one.patch:
+            for call in history_of_it.calls:
+                call.happened = [
+                    *(Used(call.step.split()[1], "a", "page",
+                           call.step.split()[1])
+                      for _ in range(call.step.startswith("map"))),
+                    *(replace(each, maintained=16384) for each in call.events)]
+        found = [each for each in compare.differences(one.base, one.patch)
+                 if each.kind != "mapping"]
+        self.assertEqual([(each.kind, each.words, each.reason)
+                          for each in found][1:],
+                         [("doubled", "for_cpu of gpu (from) is new",
+                           "the same lines as cam's")])
+
+    def test_the_very_line(self) -> None:
+        """Of many new ones it is the one that calls."""
+        change = compare._Change("a.c", range(5, 5), range(5, 8), "+lock();",
+                                 ("\tlock();", "\tsync();", "\tunlock();"))
+        for line, said in ((6, "+\tsync();"), (9, "+lock();")):
+            place = compare.blame([compare.Frame("begin", "a.c", line)], False,
+                                  [change])
+            assert place
+            self.assertEqual(place.text, said)
 
 
 class Verdict(unittest.TestCase):
@@ -770,7 +809,8 @@ class Page(unittest.TestCase):
         one = report(same(), lost(), lost("other"), *(
             added(f"quiet{number}") for number in range(9)))
         shown = page.to_html(one)
-        self.assertEqual(shown.count('class="pair"'), 3)
+        self.assertEqual(shown.count('class="pair"'), 2)
+        self.assertIn('As in <a href="#d2">camera_then_cpu</a>', shown)
         self.assertEqual(shown.count("<tr id="), 12)
         self.assertIn('<a href="#h5">quiet1</a>', shown)
         self.assertEqual(page.to_html(report(lost("a", False))).count(
@@ -781,7 +821,7 @@ class Page(unittest.TestCase):
         shown = page.to_html(ALL["seed"])
         at = [shown.index(f'<a href="#g{number}">{part}') for number, part in (
             (1, "idle-reader and through-cpu"), (2, "odd-0"), (3, "odd-0"),
-            (5, "2 for_cpu of noncoherent readers is doubled"))]
+            (4, "2 for_cpu of noncoherent readers is doubled"))]
         self.assertEqual(at, sorted(at))
         self.assertLess(at[-1], shown.index("<svg"))
 
