@@ -481,8 +481,7 @@ class Row:
                  if each.place and each.kind != MAPPING]
         before = [each for each in found
                   if each.call <= self.call]
-        return (before[-1:] or found[:1] or [Difference("", 0, None, None, "")]
-                )[0].place
+        return next((each.place for each in before[-1:] or found), None)
 
     def what(self, most: int = 3) -> str:
         """Who reads what, where, in all histories of which it can be said."""

@@ -146,7 +146,11 @@ def battery(row: str, *names: str, kinds: Sequence[str] =
             one.differences.append(Difference(
                 "mapping", number + 1, before, after, "map in another direction",
                 PLACE))
-        base[at - 1].happened.append(own)
+        # As stock does it: the first access maps.
+        own_map = sync("map", "exporter", "from", attributes="skip")
+        one.differences.append(Difference("mapping", at, own_map, None,
+                                          "map of exporter is lost", PLACE))
+        base[at - 1].happened += [own_map, own]
         for number, name in enumerate(names):
             event = sync("for_cpu", name, "from")
             patch[at - 1].happened.append(event)
@@ -325,7 +329,14 @@ class Sentences(unittest.TestCase):
         long.base.calls.append(Call(9, "unmap gpu"))
         row, = words.groups(report(both, long, plain), True)[0].rows
         self.assertIs(row.example, plain)
-        self.assertEqual(row.place, PLACE)
+
+    def test_the_line_behind_it(self) -> None:
+        """That of the last sync that differs before the read."""
+        one = lost()
+        one.differences = [replace(one.differences[0], call=call, place=replace(
+            PLACE, line=call)) for call in (3, 4, 6)]
+        place = words.groups(report(one), True)[0].first.place
+        self.assertEqual(place, replace(PLACE, line=4))
 
     def test_dirty_ones_come_last(self) -> None:
         """As does what only could be read, and is not."""
@@ -370,7 +381,6 @@ class Sentences(unittest.TestCase):
         """What is instead of another is beside it, nothing else is."""
         one = battery("row", "cam", "gpu")[0]
         base, patch = one.base.calls[3], one.patch.calls[3]
-        base.happened.insert(0, sync("map", "exporter", "to", attributes="skip"))
         marked = words.marks(one)
         self.assertEqual(
             [tuple(each and each.device for each in pair)
@@ -548,6 +558,8 @@ class Text(unittest.TestCase):
         for number, each in enumerate(one.histories):
             each.patch_wrong = [wrong("arm", reader=f"r{number}")]
         self.assertRegex(text.mail(one), r"\n  and \d+ more \(--html")
+        self.assertLessEqual(len(text.mail(one).splitlines()), 44)
+        self.assertIn("<summary>and 22 more</summary>", page.to_html(one))
 
     def test_colour_is_the_terminals(self) -> None:
         """On a terminal, never with NO_COLOR, never in a mail."""
