@@ -90,7 +90,7 @@ class Compared:
 
     @cached_property
     def _changed(self) -> tuple[list[Wrong], list[Wrong]]:
-        """What is wrong with one of both only: with the patch, with the base."""
+        """What is wrong with the patch only, and with the base only."""
         before = {wrong.key: wrong for wrong in self.base_wrong}
         after = {wrong.key: wrong for wrong in self.patch_wrong}
         return ([wrong for key, wrong in after.items() if key not in before],

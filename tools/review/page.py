@@ -161,8 +161,9 @@ class _Page:
             items = []
             for section in sections:
                 number += 1
-                items.append(f'<li class="{section.style}"><a href="#g{number}">'
-                             f"{escape(section.headline)}</a></li>")
+                items.append(
+                    f'<li class="{section.style}"><a href="#g{number}">'
+                    f"{escape(section.headline)}</a></li>")
             more = "".join(items[TOP:])
             parts.append(f"<h2>{title}</h2><ul>{''.join(items[:TOP])}</ul>"
                          + _folded(f"and {len(items) - TOP} more",

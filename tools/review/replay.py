@@ -123,7 +123,7 @@ class _Steps:
 
 
 def named(story: str, names: Sequence[str]) -> str:
-    """@story, in which the program calls devices by their numbers, with @names."""
+    """@story, in which devices are numbers, with their @names."""
     return re.sub(r"\bdevice (\d+)", lambda found: names[int(found[1])], story)
 
 

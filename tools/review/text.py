@@ -110,7 +110,7 @@ class _Columns:
 
 
 def example(one: Compared, last: int, width: int, paint: Paint) -> list[str]:
-    """A history in words, and where it differs up to call @last side by side."""
+    """A history in words, and where it differs, up to call @last."""
     moments = words.moments(one)
     steps = [f">{call.step}<" if call.number in moments else call.step
              for call in one.base.calls]
@@ -224,10 +224,13 @@ def _syncs(report: Report, width: int, paint: Paint, room: int, whole: int) \
                                  words.mappings(report.histories)) if line]
     if not found and not counted:
         return []
-    lines = section("SYNCS that differ, in so many histories:" if found else "Otherwise:",
+    title = "SYNCS that differ, in so many histories:" if found else \
+        "Otherwise:"
+    lines = section(title,
                     [partial(sync, one, width, paint) for one in found],
                     room - 1 - len(counted), whole)
-    return ["", *lines, *(line for one in counted for line in wrap(one, width, 2))]
+    return ["", *lines, *(line for one in counted
+                          for line in wrap(one, width, 2))]
 
 
 def render(report: Report, width: int, paint: Paint) -> str:

@@ -142,20 +142,17 @@ def _aligned(left: list[Event | Moved], right: list[Event | Moved],
     """Rows of what differs: one that is instead of another beside that."""
     left, right = left[:], right[:]
     while left or right:
-        differences = [[marked.get(id(one)) for one in side]
-                       for side in (left, right)]
-        if left and right and differences[0][0] is not None and \
-                differences[0][0] is differences[1][0]:
+        ours, theirs = ([marked.get(id(one)) for one in side]
+                        for side in (left, right))
+        first = ours[0] if ours else None
+        if first and first.kind != "reordered" and theirs \
+                and first is theirs[0]:
             yield left.pop(0), right.pop(0)
-        elif left and (differences[0][0] is None
-                       or differences[0][0] not in differences[1]
-                       or not right):
+        elif left and (not right or not first or first not in theirs
+                       or theirs[0] and theirs[0] in ours):
             yield left.pop(0), None
-        elif right and (differences[1][0] is None
-                        or differences[1][0] not in differences[0]):
-            yield None, right.pop(0)
         else:
-            yield left.pop(0), None
+            yield None, right.pop(0)
 
 
 def calls(one: Compared) -> list[tuple[Call | None, Call | None]]:
@@ -294,8 +291,9 @@ def story(wrongs: Iterable[Wrong], read: Read | None = None) -> Wrong | None:
     """
     stories = [one for one in wrongs if one.story
                and (read is None or Read.of(one) == read)]
-    return min(stories, key=lambda one: (one.state != SETTLED, len(one.story))) \
-        if stories else None
+    if not stories:
+        return None
+    return min(stories, key=lambda one: (one.state != SETTLED, len(one.story)))
 
 
 def consequence(one: Compared) -> str:
@@ -347,7 +345,7 @@ def _is_in(mix: Mix, sets: Sequence[set[str]]) -> bool:
 
 def _grown(seed: Mix, wanted: set[Mix], every: Sequence[Mix],
            sorts: Sequence[set[str]]) -> list[set[str]]:
-    """The kinds around @seed of which all mixes that are in @every are @wanted."""
+    """The kinds around @seed of which all mixes of @every are @wanted."""
     grown = [{name} for name in seed]
     for at, names in enumerate(sorts):
         for name in sorted(names - grown[at]):
@@ -403,8 +401,8 @@ class Told:
     """A history as an example: what of it is told, and how good it is.
 
     What is wrong if caches are dirty at first counts less: a program can do
-    something about these. So does what is read by somebody who reads old data on
-    that machine on the other side as well.
+    something about these. So does what somebody reads who reads old data on that
+    machine on the other side as well.
     """
 
     def __init__(self, one: Compared, worse: bool) -> None:
@@ -459,11 +457,6 @@ class Row:
         return self.all[0].title.partition(": ")[0]
 
     @property
-    def histories(self) -> list[Compared]:
-        """In which of its histories that is so."""
-        return [one.one for one in self.told]
-
-    @property
     def example(self) -> Compared:
         """The simplest history, in which little else differs."""
         return self.best.one
@@ -479,8 +472,7 @@ class Row:
         """The line that is most likely behind it: of the last sync before."""
         found = [each for each in self.example.differences
                  if each.place and each.kind != MAPPING]
-        before = [each for each in found
-                  if each.call <= self.call]
+        before = [each for each in found if each.call <= self.call]
         return next((each.place for each in before[-1:] or found), None)
 
     def what(self, most: int = 3) -> str:
@@ -616,6 +608,8 @@ def _about(each: Difference) -> str:
         return f"a call {happens}"
     heard = patch or base
     assert heard
+    if heard.what in ("wait", "late"):
+        return f"the wait for a fence {happens}"
     name = heard.syncs or heard.what
     if name != heard.what:
         name += f" implied by {heard.what}"
@@ -651,15 +645,15 @@ def syncs(report: Report) -> list[Syncs]:
 
 def mappings(those: Sequence[Compared]) -> str:
     """How many maps and unmaps differ in @those that imply no sync, if any."""
-    numbers = [number for one in those
-               if (number := sum(each.kind == MAPPING
-                                 for each in one.differences))]
-    if not numbers:
+    numbers = [sum(each.kind == MAPPING for each in one.differences)
+               for one in those]
+    number = sum(numbers)
+    if not number:
         return ""
-    text = (f"{count(sum(numbers), 'map or unmap', 'maps and unmaps')} without a "
-            f"sync {'differs' if sum(numbers) == 1 else 'differ'}")
+    text = count(number, "map or unmap without a sync differs",
+                 "maps and unmaps without a sync differ")
     return text if len(those) == 1 else \
-        f"{text}, in {histories(len(numbers))}"
+        f"{text}, in {histories(sum(map(bool, numbers)))}"
 
 
 def only_data(report: Report) -> str:
@@ -750,16 +744,16 @@ def verdict(report: Report) -> str:
                      f"{worse} of {number}")
     if report.complaints:
         said = report.complaints[0].splitlines()[0].strip()
-        parts.append(("" if worse else "REGRESSION: ") + "the kernel complains, "
-                     f"and did not before: {said}")
+        parts.append(("" if worse else "REGRESSION: ")
+                     + f"the kernel complains, and did not before: {said}")
     if better:
         parts.append(f"better in {better}" if parts else
                      f"BETTER: somebody reads newer data than before in "
                      f"{better} of {number}")
     if not worse and not better:
         parts.append(
-            f"{differing} of {number} {'differs' if differing == 1 else 'differ'}"
-            f", nobody reads older data; {cost_change(report)}"
+            f"{differing} of {number} "
+            f"{'differs' if differing == 1 else 'differ'}, nobody reads older data; {cost_change(report)}"
             if differing else f"no sync differs in {number}")
     if wrong:
         parts.append(f"wrong already in {wrong}")

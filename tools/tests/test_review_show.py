@@ -136,16 +136,16 @@ def battery(row: str, *names: str, kinds: Sequence[str] =
         at = len(names) + 2
         base, patch = ([Call(number, step) for number, step in
                         enumerate(steps, 1)] for _ in range(2))
-        one = Compared(f"{row}/{'+'.join(mix)}", f"what {row} does: " + ", ".join(
-            f"{name} is {kind}" for name, kind in zip(names, mix)),
+        said = ", ".join(f"{name} is {kind}" for name, kind in zip(names, mix))
+        one = Compared(
+            f"{row}/{'+'.join(mix)}", f"what {row} does: {said}",
             History(row, devices, base), History(row, devices, patch),
             base_cost=Cost(1), patch_cost=Cost(len(names)))
         for number, (before, after) in enumerate(maps):
             base[number].happened.append(before)
             patch[number].happened.append(after)
             one.differences.append(Difference(
-                "mapping", number + 1, before, after, "map in another direction",
-                PLACE))
+                "mapping", number + 1, before, after, "map both ways", PLACE))
         # As stock does it: the first access maps.
         own_map = sync("map", "exporter", "from", attributes="skip")
         one.differences.append(Difference("mapping", at, own_map, None,
@@ -361,6 +361,14 @@ class Sentences(unittest.TestCase):
         self.assertEqual(words.mappings([one, two]),
                          "1 map or unmap without a sync differs, in 1 history")
 
+    def test_a_moved_wait(self) -> None:
+        """It is nobody's sync."""
+        one = same()
+        one.differences = [Difference("reordered", 4, Event("wait"),
+                                      Event("wait"), "the wait")]
+        self.assertEqual(words.syncs(report(one))[0].headline(),
+                         "1 the wait for a fence comes in another order")
+
     def test_no_reason_where_it_does_harm(self) -> None:
         """Why a sync is not missed is no reason if it is missed elsewhere."""
         one, other = lost("one", False), lost("other")
@@ -407,7 +415,8 @@ class Found(unittest.TestCase):
         self.assertEqual(
             replay.named("in call 4 within the sync for_cpu of device 1 what "
                          "device 0 wrote is dropped", ["cam", "gpu"]),
-            "in call 4 within the sync for_cpu of gpu what cam wrote is dropped")
+            "in call 4 within the sync for_cpu of gpu what cam wrote is "
+            "dropped")
 
     def test_doubled_for_whom(self) -> None:
         """Whose lines they were before is the reason, not a word of it."""
@@ -530,7 +539,7 @@ class Text(unittest.TestCase):
                       text.mail(ALL["better"]))
 
     def test_three_statements_on_a_screen(self) -> None:
-        """Worse for whom, better for whom, doubled for whom; maps at the end."""
+        """Worse, better and doubled, and for whom; maps at the end."""
         lines = text.terminal(ALL["seed"]).splitlines()[:40]
         shown = " ".join(" ".join(lines).split())
         at = [shown.index(part) for part in (
