@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from itertools import zip_longest
+from itertools import product, zip_longest
 
 from review.findings import Compared, Cost, Difference, Place, Report, Wrong
 from review.record import CPU, EXPORTER, Call, Event, Moved
@@ -347,11 +347,15 @@ def _grown(seed: Mix, wanted: set[Mix], every: Sequence[Mix],
            sorts: Sequence[set[str]]) -> list[set[str]]:
     """The kinds around @seed of which all mixes of @every are @wanted."""
     grown = [{name} for name in seed]
-    for at, names in enumerate(sorts):
-        for name in sorted(names - grown[at]):
-            tried = [*grown[:at], grown[at] | {name}, *grown[at + 1:]]
-            if all(mix in wanted for mix in every if _is_in(mix, tried)):
-                grown = tried
+    more = [(at, name) for at, names in enumerate(sorts)
+            for name in sorted(names)]
+    # Of what was not run nothing is known: that last, it must not be in the way.
+    for known, (at, name) in product((True, True, False), more):
+        tried = [*grown[:at], grown[at] | {name}, *grown[at + 1:]]
+        mixes = [mix for mix in every if _is_in(mix, tried)]
+        if wanted.issuperset(mixes) and (
+                not known or any(mix[at] == name for mix in mixes)):
+            grown = tried
     return grown
 
 
@@ -401,8 +405,8 @@ class Told:
     """A history as an example: what of it is told, and how good it is.
 
     What is wrong if caches are dirty at first counts less: a program can do
-    something about these. So does what somebody reads who reads old data on that
-    machine on the other side as well.
+    something about these. So does what somebody reads who reads old data on
+    that machine on the other side as well.
     """
 
     def __init__(self, one: Compared, worse: bool) -> None:
@@ -753,7 +757,8 @@ def verdict(report: Report) -> str:
     if not worse and not better:
         parts.append(
             f"{differing} of {number} "
-            f"{'differs' if differing == 1 else 'differ'}, nobody reads older data; {cost_change(report)}"
+            f"{'differs' if differing == 1 else 'differ'}, nobody reads older "
+            f"data; {cost_change(report)}"
             if differing else f"no sync differs in {number}")
     if wrong:
         parts.append(f"wrong already in {wrong}")

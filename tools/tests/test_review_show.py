@@ -302,6 +302,10 @@ class Sentences(unittest.TestCase):
         self.assertEqual(
             said("both[+]coherent", "coherent[+]both", "bounced[+]bounced",
                  "noncoherent[+]noncoherent").count("in 3 more mixes"), 1)
+        # Of those with a forced one only one was run, and it is not meant.
+        row += [one for one in battery("row", "cam", "gpu", kinds=(
+            "forced", "noncoherent")) if one.name == "row/forced+noncoherent"]
+        self.assertEqual(said("coherent[+].*"), "where cam is coherent")
         # (bounced, forced) was not run: "bounced" is not less true for that.
         self.assertEqual(words.kinds(
             {"bounced", "both"}, {"bounced", "both", "forced", "coherent",
