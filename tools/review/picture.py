@@ -160,10 +160,11 @@ def _draw_event(canvas: _Canvas, event: Event, kind: str = "",
                    style or "quiet")
 
 
-def _draw_moved(canvas: _Canvas, moved: Moved) -> None:
+def _draw_moved(canvas: _Canvas, moved: Moved, mark: str = "",
+                style: str = "quiet") -> None:
     """Data that the exporter or swiotlb has copied."""
     ends = (moved.device, MEMORY) if moved.to_page else (MEMORY, moved.device)
-    canvas.arrow(ends, f"{moved.place} copied", "quiet")
+    canvas.arrow(ends, f"{mark}{moved.place} copied", style)
 
 
 def _draw_access(canvas: _Canvas, call: Call) -> None:
@@ -237,16 +238,19 @@ class _Pictures:
         if found:
             self.base.band(_ROW, "hit")
             self.patch.band(_ROW, "hit")
-        for canvas, each in ((self.base, base), (self.patch, patch)):
-            if isinstance(each, Moved):
-                _draw_moved(canvas, each)
+        if isinstance(base, Moved):
+            _draw_moved(self.base, base)
+            if not patch:
+                _draw_moved(self.patch, base, "\u2717 lost: ", "lost")
+        if isinstance(patch, Moved):
+            _draw_moved(self.patch, patch, *(() if base else
+                                             ("+ added: ", "added")))
         if isinstance(base, Event):
             _draw_event(self.base, base, found.kind if found else "")
         if isinstance(patch, Event):
             self._marked(patch, found, False)
-        elif isinstance(base, Event) and found and not found.patch or \
-                isinstance(base, Event) and found and \
-                found.kind == "reordered":
+        elif isinstance(base, Event) and found and (
+                not found.patch or found.kind in ("reordered", "moved")):
             self._marked(base, found, True)
         self._down(_ROW)
 

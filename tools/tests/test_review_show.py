@@ -302,10 +302,13 @@ class Sentences(unittest.TestCase):
         self.assertEqual(
             said("both[+]coherent", "coherent[+]both", "bounced[+]bounced",
                  "noncoherent[+]noncoherent").count("in 3 more mixes"), 1)
-        # Of those with a forced one only one was run, and it is not meant.
+        # Of other kinds few mixes were run, and they are not meant.
         row += [one for one in battery("row", "cam", "gpu", kinds=(
-            "forced", "noncoherent")) if one.name == "row/forced+noncoherent"]
+            "forced", "noncoherent", "opaque", "bounced")) if one.name in
+            ("row/forced+noncoherent", "row/opaque+bounced")]
         self.assertEqual(said("coherent[+].*"), "where cam is coherent")
+        self.assertEqual(said("bo[a-z]*[+]bo.*"),
+                         "where cam is bounced and gpu is bounced")
         # (bounced, forced) was not run: "bounced" is not less true for that.
         self.assertEqual(words.kinds(
             {"bounced", "both"}, {"bounced", "both", "forced", "coherent",
@@ -794,6 +797,22 @@ class Page(unittest.TestCase):
         patch = self.pictures(swapped())[1]
         self.assertIn("was here: for_cpu (from)", patch)
         self.assertIn("now here: for_cpu (from)", patch)
+        one = lost()
+        event = one.base.calls[3].events[0]
+        one.patch.calls[5].happened.append(event)
+        one.differences = [Difference("moved", 4, event, event, "moved")]
+        self.assertIn("\u2717 moved: for_cpu (from)", self.pictures(one)[1])
+
+    def test_what_is_not_copied(self) -> None:
+        """As marked as a sync."""
+        one = same()
+        del one.patch.calls[5].happened[1]
+        base, patch = self.pictures(replace(one, patch_wrong=[wrong("arm")]))
+        self.assertIn(">a copied<", base)
+        self.assertIn("lost: a copied", patch)
+        one.base, one.patch = one.patch, one.base
+        self.assertIn("added: a copied", self.pictures(
+            replace(one, patch_wrong=[wrong("arm")]))[1])
 
     def test_locks_and_sizes(self) -> None:
         """They are told where they are what differs, on both sides."""
