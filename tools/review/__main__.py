@@ -11,6 +11,7 @@ patched kernel complains, 2 if it could not be told.
 
 import argparse
 import contextlib
+import gc
 import os
 import stat
 import sys
@@ -186,6 +187,8 @@ def main() -> int:
             sys.__stdout__.write(machine.b4_result("fail", str(failure)) + "\n")
             return 2
         out = Path(options.out or OUT)
+        # What was found stays: no use to look through it again and again.
+        gc.freeze()
         if not report.empty:
             out.mkdir(parents=True, exist_ok=True)
             for name, write in FILES.items():

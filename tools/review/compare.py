@@ -188,15 +188,17 @@ def _order(call: Call, base: Sequence[Event], patch: Sequence[Event],
 def _added(call: Call, event: Event, was: Sequence[Event], uses: Uses) \
         -> Difference:
     """What an @event is that only the patch's @call has; @was in the base's."""
-    kind, words = "added", f"{_implied(event)} is new"
     before = _maintained_before(call, event, uses)
     if before:
-        kind = "doubled"
-        words += f": the same lines were maintained for {before} before"
-    elif any((event.what, event.device) == (one.what, one.device)
-             for one in was):
-        kind, words = "doubled", f"{_implied(event)} is doubled"
-    return Difference(kind, call.number, None, event, words)
+        return Difference(
+            "doubled", call.number, None, event, f"{_implied(event)} is new",
+            reason=f"the same lines as {before}'s")
+    if any((event.what, event.device) == (one.what, one.device)
+           for one in was):
+        return Difference("doubled", call.number, None, event,
+                          f"{_implied(event)} is doubled")
+    return Difference("added", call.number, None, event,
+                      f"{_implied(event)} is new")
 
 
 def _no_sync(one: Difference) -> Difference:
@@ -289,7 +291,8 @@ class _Change:
     file: str
     base: range
     patch: range
-    text: str
+    text: str               # the first of them that says anything
+    lines: tuple[str, ...]  # those of the patch
 
 
 def changes(base: State, patch: State, tree: Path) -> list[_Change]:
@@ -310,7 +313,8 @@ def changes(base: State, patch: State, tree: Path) -> list[_Change]:
             lines = [f"+{line}" for line in new[c:d] if line.strip()] or \
                 [f"-{line}" for line in old[a:b] if line.strip()] or [""]
             found.append(_Change(name, range(a + 1, b + 1),
-                                 range(c + 1, d + 1), lines[0]))
+                                 range(c + 1, d + 1), lines[0],
+                                 tuple(new[c:d])))
     # A blank line or a brace is behind nothing, if there is anything else.
     return [change for change in found
             if re.search(r"\w", change.text)] or found
@@ -372,21 +376,23 @@ def blame(frames: Sequence[Frame], of_base: bool,
         return min(abs(frame.line - lines.start),
                    abs(frame.line - max(lines.start, lines.stop - 1)))
 
-    best: tuple[int, _Change, str] | None = None
+    best: tuple[int, _Change, Frame] | None = None
     for frame in frames:
         for change in changed:
             if change.file != frame.file:
                 continue
             far = distance(change, frame)
             if best is None or far < best[0]:
-                best = far, change, frame.function
-    if best:
-        change, function = best[1], best[2]
-    elif changed:
-        change, function = changed[0], ""
-    else:
-        return None
-    return Place(change.file, change.patch.start, function, change.text)
+                best = far, change, frame
+    if not best:
+        return Place(changed[0].file, changed[0].patch.start, "",
+                     changed[0].text) if changed else None
+    far, change, frame = best
+    if not far and not of_base:
+        # The very line, of many that are new.
+        return Place(change.file, frame.line, frame.function,
+                     f"+{change.lines[frame.line - change.patch.start]}")
+    return Place(change.file, change.patch.start, frame.function, change.text)
 
 
 @dataclass
@@ -425,7 +431,6 @@ def compare(scenes: Sequence[Scene], base: Side, patch: Side, tree: Path) \
             one.differences[at] = replace(
                 difference, place=placed(event.stack if event else (),
                                          difference.patch is None),
-                words=difference.words if one.worse or
-                not reason(difference, one.base) else
-                f"{difference.words}: {reason(difference, one.base)}")
+                reason=difference.reason or (
+                    "" if one.worse else reason(difference, one.base)))
     return found

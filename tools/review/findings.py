@@ -2,6 +2,7 @@
 """What a comparison found: the one thing that all outputs are made from."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from review.record import Event, History
 
@@ -28,6 +29,12 @@ class Difference:
     patch: Event | None
     words: str          # one line for people: "for_cpu of gpu (from) is lost"
     place: Place | None = None  # which line of the patch it is most likely by
+    reason: str = ""    # why it is called that, or why it does no harm
+
+    @property
+    def sentence(self) -> str:
+        """What it is, and why."""
+        return f"{self.words}: {self.reason}" if self.reason else self.words
 
 
 @dataclass(frozen=True)
@@ -63,9 +70,13 @@ class Cost:
                     self.bounced + other.bounced)
 
 
-@dataclass
+@dataclass(eq=False)
 class Compared:
-    """A history, base against patch."""
+    """A history, base against patch.
+
+    What is wrong is not changed any more once worse or better was asked for:
+    there are tens of thousands of them.
+    """
 
     name: str
     title: str              # in words
@@ -77,20 +88,26 @@ class Compared:
     base_cost: Cost = Cost()
     patch_cost: Cost = Cost()
 
+    @cached_property
+    def _changed(self) -> tuple[list[Wrong], list[Wrong]]:
+        """What is wrong with the patch only, and with the base only."""
+        before = {wrong.key: wrong for wrong in self.base_wrong}
+        after = {wrong.key: wrong for wrong in self.patch_wrong}
+        return ([wrong for key, wrong in after.items() if key not in before],
+                [wrong for key, wrong in before.items() if key not in after])
+
     @property
     def worse(self) -> list[Wrong]:
         """What is wrong with the patch and was not before."""
-        before = {wrong.key for wrong in self.base_wrong}
-        return [wrong for wrong in self.patch_wrong if wrong.key not in before]
+        return self._changed[0]
 
     @property
     def better(self) -> list[Wrong]:
         """What was wrong before and is not with the patch."""
-        after = {wrong.key for wrong in self.patch_wrong}
-        return [wrong for wrong in self.base_wrong if wrong.key not in after]
+        return self._changed[1]
 
 
-@dataclass
+@dataclass(eq=False)
 class Report:
     """All of it."""
 

@@ -9,28 +9,32 @@ JSON, format 1; keys are only ever added:
     exporter, kernel, base, patch
     complaints, base_complaints
     cost            {base, patch}: {syncs, maintained, bounced}, summed
-    kinds           [{words, histories, worse, better, example}]: names
+    worse, better   [{words, where, rows: [names], histories: [names], example}]
+    syncs           [{kind, words, reason, histories: number, example}]
+    places          [{file, line, function, text}]: of the patch
     histories       [{name, title, consequence, differences, base_cost,
-                    patch_cost, base_wrong, patch_wrong, worse, better, base,
-                    patch}]
-    difference      {kind, call, words, base, patch, place}
-    place           {file, line, function, text} or null
-    wrong           {arch, state, call, reader, place, value, promised, story}
-    history's base, patch
-                    {devices: [{name, kind, direction}],
+                    patch_cost, worse, better, base_wrong, patch_wrong}]:
+                    the last two are whether anybody reads old data at all
+    difference      {kind, call, words, reason, place: its number or null}
+    worse, better   of a history: [{reader, place, value, promised, settled,
+                    archs}]
+    examples        {name: {base, patch}}: records of the examples of groups
+    base, patch     {devices: [{name, kind, direction}],
                     calls: [{number, step, error, happened: [...]}]}
     happened        {type: event|moved|used|views, ...}: the fields of
-                    review/record.py; views: {views: {reader: [values]}}
+                    review/record.py but the stack; views: {views: {reader:
+                    [values]}}
 """
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 from xml.etree import ElementTree as xml
 
 from review import text, words
-from review.findings import Compared, Cost, Report
+from review.findings import Compared, Cost, Place, Report, Wrong
 from review.record import Call, Event, History, Moved, Used
 
 TOOL = "udmabuf-fanout-review"
@@ -40,7 +44,9 @@ COMPLAINTS = "kernel_complaints"
 
 def _happened(call: Call) -> list[dict[str, Any]]:
     """What happened in @call, each with its type."""
-    return [{"type": type(one).__name__.lower(), **asdict(one)}
+    return [{"type": type(one).__name__.lower(),
+             **{name: value for name, value in asdict(one).items()
+                if name != "stack"}}
             if isinstance(one, (Event, Moved, Used)) else
             {"type": "views", "views": one} for one in call.happened]
 
@@ -53,33 +59,54 @@ def _history(history: History) -> dict[str, Any]:
                       for call in history.calls]}
 
 
-def _compared(one: Compared) -> dict[str, Any]:
-    """A history, base against patch."""
-    wrongs = {name: [asdict(wrong) for wrong in those] for name, those in (
-        ("base_wrong", one.base_wrong), ("patch_wrong", one.patch_wrong),
-        ("worse", one.worse), ("better", one.better))}
+def _reads(wrongs: Sequence[Wrong]) -> list[dict[str, Any]]:
+    """Who reads what, on which machines."""
+    return [{**asdict(one.read), "settled": one.settled,
+             "archs": sorted(one.archs)} for one in words.reads(wrongs)]
+
+
+def _compared(one: Compared, places: dict[Place, int]) -> dict[str, Any]:
+    """A history, base against patch, without the records."""
     return {"name": one.name, "title": one.title,
             "consequence": words.consequence(one),
-            "differences": [asdict(each) for each in one.differences],
+            "differences": [{
+                "kind": each.kind, "call": each.call, "words": each.words,
+                "reason": each.reason, "place": places.setdefault(
+                    each.place, len(places)) if each.place else None}
+                for each in one.differences],
             "base_cost": asdict(one.base_cost),
-            "patch_cost": asdict(one.patch_cost), **wrongs,
-            "base": _history(one.base), "patch": _history(one.patch)}
+            "patch_cost": asdict(one.patch_cost),
+            "worse": _reads(one.worse), "better": _reads(one.better),
+            "base_wrong": bool(one.base_wrong),
+            "patch_wrong": bool(one.patch_wrong)}
 
 
-def _kind(kind: words.Kind) -> dict[str, Any]:
-    """A kind of difference, with the names of its histories."""
-    return {"words": kind.words, "example": kind.example[0].name,
-            **{key: [one.name for one in those] for key, those in (
-                ("histories", kind.histories), ("worse", kind.worse),
-                ("better", kind.better))}}
+def _group(group: words.Group) -> dict[str, Any]:
+    """What becomes worse or better in some rows."""
+    return {"words": group.headline(0), "where": group.first.what(0),
+            "rows": [row.name for row in group.rows],
+            "histories": [told.one.name for row in group.rows
+                          for told in row.alike],
+            "example": group.first.example.name}
+
+
+def _sync(one: words.Syncs) -> dict[str, Any]:
+    """A difference in syncs, in how many histories."""
+    return {"kind": one.happens, "words": one.words, "reason": one.reason,
+            "histories": len(one.histories), "example": one.example[0].name}
 
 
 def to_json(report: Report) -> str:
-    """All of it; the keys are told above."""
+    """All of it; the keys are told above. A history is a line."""
     cost = {side: asdict(sum((getattr(one, f"{side}_cost")
                               for one in report.histories), Cost()))
             for side in ("base", "patch")}
-    return json.dumps({
+    places: dict[Place, int] = {}
+    compared = [_compared(one, places) for one in report.histories]
+    both = [*words.groups(report, True), *words.groups(report, False)]
+    shown = [*(group.first.example for group in both),
+             *(one.example[0] for one in words.syncs(report))]
+    found: dict[str, Any] = {
         "format": 1, "verdict": words.verdict(report),
         "regressed": report.regressed, "improved": report.improved,
         "changed": report.changed, "empty": report.empty,
@@ -87,9 +114,25 @@ def to_json(report: Report) -> str:
         "base": report.base, "patch": report.patch,
         "complaints": report.complaints,
         "base_complaints": report.base_complaints, "cost": cost,
-        "kinds": [_kind(kind) for kind in words.kinds(report)],
-        "histories": [_compared(one) for one in report.histories],
-    }, indent=1, ensure_ascii=False) + "\n"
+        "worse": [_group(each) for each in words.groups(report, True)],
+        "better": [_group(each) for each in words.groups(report, False)],
+        "syncs": [_sync(each) for each in words.syncs(report)],
+        "places": [asdict(place) for place in places],
+        "histories": compared,
+        "examples": {one.name: {"base": _history(one.base),
+                                "patch": _history(one.patch)}
+                     for one in shown}}
+    return "{\n" + ",\n".join(
+        f"{json.dumps(key)}: {_lines(value)}" for key, value in found.items()) \
+        + "\n}\n"
+
+
+def _lines(value: Any) -> str:
+    """@value as JSON, what a list holds on a line each."""
+    if not isinstance(value, list):
+        return json.dumps(value, ensure_ascii=False)
+    return "[" + ",\n ".join(json.dumps(one, ensure_ascii=False)
+                             for one in value) + "]"
 
 
 def _printable(line: str) -> str:
@@ -101,9 +144,14 @@ def _says(one: Compared) -> list[str]:
     """What there is to say about a history, a line each."""
     lines = []
     for each in one.differences:
-        lines.append(f"call {each.call}: {each.words}")
+        if each.kind == words.MAPPING:
+            continue
+        lines.append(f"call {each.call}: {each.sentence}")
         if each.place:
             lines.append(f"by {text.place_words(each.place)}")
+    mappings = words.mappings([one])
+    if mappings:
+        lines.append(mappings)
     lines += words.told(one.worse)
     lines += [f"no longer: {line}" for line in words.told(one.better)]
     if lines:

@@ -160,10 +160,11 @@ def _draw_event(canvas: _Canvas, event: Event, kind: str = "",
                    style or "quiet")
 
 
-def _draw_moved(canvas: _Canvas, moved: Moved) -> None:
+def _draw_moved(canvas: _Canvas, moved: Moved, mark: str = "",
+                style: str = "quiet") -> None:
     """Data that the exporter or swiotlb has copied."""
     ends = (moved.device, MEMORY) if moved.to_page else (MEMORY, moved.device)
-    canvas.arrow(ends, f"{moved.place} copied", "quiet")
+    canvas.arrow(ends, f"{mark}{moved.place} copied", style)
 
 
 def _draw_access(canvas: _Canvas, call: Call) -> None:
@@ -191,6 +192,8 @@ class _Pictures:
         self.names = lanes(one)
         self.marks = words.marks(one)
         self.base, self.patch = _Canvas(self.names), _Canvas(self.names)
+        # Who reads what after the last call, on both sides.
+        self.known: list[set[words.Read]] = [set(), set()]
         for pair in words.calls(one):
             self._call(*pair)
 
@@ -213,27 +216,41 @@ class _Pictures:
             self._down(_ROW)
         for pair in words.pairs(base, patch, self.marks):
             self._pair(*pair)
-        before = [each for each in self.one.base_wrong if each.call in numbers]
-        after = [each for each in self.one.patch_wrong if each.call in numbers]
-        self._wrong(before, after)
+        self._wrong(self._news(0, self.one.base_wrong, numbers),
+                    self._news(1, self.one.patch_wrong, numbers))
         self._down(6)
+
+    def _news(self, side: int, wrongs: list[Wrong], numbers: set[int]) \
+            -> list[words.Reads]:
+        """Who reads what after a call and did not after the one before; what is
+        read from dirty caches only if nothing else is.
+        """
+        found = words.reads(each for each in wrongs if each.call in numbers)
+        new = [each for each in found if each.read not in self.known[side]]
+        self.known[side] = {each.read for each in found}
+        return [each for each in new if each.settled] or new
 
     def _pair(self, base: Event | Moved | None,
               patch: Event | Moved | None) -> None:
         """A row: the same on both sides, or marked in the patch's picture."""
-        found = next((self.marks[id(each)] for each in (base, patch)
+        found = next((self.marks[id(each)] for each in (patch, base)
                       if id(each) in self.marks), None)
         if found:
             self.base.band(_ROW, "hit")
             self.patch.band(_ROW, "hit")
-        for canvas, each in ((self.base, base), (self.patch, patch)):
-            if isinstance(each, Moved):
-                _draw_moved(canvas, each)
+        if isinstance(base, Moved):
+            _draw_moved(self.base, base)
+            if not patch:
+                _draw_moved(self.patch, base, "\u2717 lost: ", "lost")
+        if isinstance(patch, Moved):
+            _draw_moved(self.patch, patch, *(() if base else
+                                             ("+ added: ", "added")))
         if isinstance(base, Event):
             _draw_event(self.base, base, found.kind if found else "")
         if isinstance(patch, Event):
             self._marked(patch, found, False)
-        elif isinstance(base, Event) and found:
+        elif isinstance(base, Event) and found and (
+                not found.patch or found.kind in ("reordered", "moved")):
             self._marked(base, found, True)
         self._down(_ROW)
 
@@ -246,22 +263,23 @@ class _Pictures:
         if found.kind == "reordered":
             mark = "was here: " if gone else "now here: "
         else:
-            mark = f"{found.kind}: "
+            mark = "" if found.kind == words.MAPPING else f"{found.kind}: "
         sign = "\u2717 " if gone else \
             "+ " if found.kind in ("added", "doubled") else "\u2260 "
         style = "lost" if gone else \
             "added" if found.kind == "added" else "other"
         _draw_event(self.patch, event, found.kind, sign + mark, style)
 
-    def _wrong(self, before: list[Wrong], after: list[Wrong]) -> None:
+    def _wrong(self, before: list[words.Reads], after: list[words.Reads]) \
+            -> None:
         """A row for each reader of old data, in the pictures of both."""
-        for reader in dict.fromkeys(each.reader for each in before + after):
+        for reader in dict.fromkeys(each.read.reader
+                                    for each in before + after):
             tall = 0
             for canvas, those in ((self.base, before), (self.patch, after)):
-                lines = [line for read in words.reads(
-                    each for each in those if each.reader == reader)
-                    for line in textwrap.wrap(read.note(), max(
-                        24, int((canvas.width - 42) / _CHAR)))]
+                lines = [line for each in those if each.read.reader == reader
+                         for line in textwrap.wrap(each.note(), max(
+                             24, int((canvas.width - 42) / _CHAR)))]
                 if lines and reader in canvas.x:
                     canvas.note(reader, lines)
                     tall = max(tall, len(lines) * _LINE + 16)
@@ -271,7 +289,8 @@ class _Pictures:
 def pictures(one: Compared, ident: str) -> tuple[str, str]:
     """The pictures of a history, base and patch, as inline SVG."""
     both = _Pictures(one)
-    said = "; ".join(each.words for each in one.differences)
+    said = "; ".join(each.words for each in one.differences
+                     if each.kind != words.MAPPING)
     after = "; ".join(words.told(one.patch_wrong)) or "nobody reads old data"
     before = "; ".join(words.told(one.base_wrong)) or "nobody reads old data"
     return (both.base.svg(one, f"{one.name}, base", before, f"{ident}-base"),

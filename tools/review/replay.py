@@ -6,8 +6,9 @@ writes back, drops and reads in whatever it may whenever it likes. It does not a
 why an exporter did something.
 """
 
+import re
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from fanout.host import BUILD, LOGS, REPO, Failure, run, show_failure
@@ -121,6 +122,11 @@ class _Steps:
         yield "end"
 
 
+def named(story: str, names: Sequence[str]) -> str:
+    """@story, in which devices are numbers, with their @names."""
+    return re.sub(r"\bdevice (\d+)", lambda found: names[int(found[1])], story)
+
+
 def replay(program: Path, exporter: str, recorded: Iterable[History],
            scenes: Iterable[Scene]) -> list[list[Wrong]]:
     """What is wrong in each of the histories @recorded of @exporter, which are of
@@ -140,10 +146,10 @@ def replay(program: Path, exporter: str, recorded: Iterable[History],
             line.split("\t")
         if arch in _NOT_RECORDED.get(exporter, ()):
             continue
-        devices = recorded[int(identity)].devices
+        names = [device.name for device in recorded[int(identity)].devices]
         found[int(identity)].append(Wrong(
             arch, state, int(call),
-            reader if reader == CPU else devices[int(reader)].name, place,
+            reader if reader == CPU else names[int(reader)], place,
             int(value), int(promised),
-            tuple(story.split("; ")) if story else ()))
+            tuple(named(story, names).split("; ")) if story else ()))
     return found

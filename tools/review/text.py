@@ -7,17 +7,23 @@ counted, and --html has it.
 
 import textwrap
 from collections.abc import Callable
+from functools import partial
 
 from fanout.host import colour
 from review import words
 from review.findings import Compared, Place, Report
-from review.record import Call
+from review.record import Call, Moved
 
-LINES = 40
+LINES = 44
 TERMINAL = 80
 MAIL = 71
-# For how many further kinds room is left, so that they are at least named.
-NAMED = 4
+# How many groups are at least named: worse, better, syncs.
+NAMED = 2
+BETTER = 2
+SYNCS = 6
+# How many have their example, and of how many lines.
+EXAMPLES = 2
+MOMENTS = 10
 RED, GREEN, BLUE, BOLD, DIM = 31, 32, 36, 1, 2
 _MARK = {"lost": "-", "added": "+", "doubled": "+"}
 
@@ -43,8 +49,13 @@ def wrap(text: str, width: int, indent: int = 0, hang: int = 2) -> list[str]:
 
 def place_words(place: Place) -> str:
     """A line of source, as a compiler would name it."""
-    text = f"{place.file}:{place.line}, in {place.function}()"
-    return f"{text}: {place.text.strip()}" if place.text else text
+    text = f"{place.file}:{place.line}"
+    if place.function:
+        text += f", in {place.function}()"
+    sign, line = place.text[:1], place.text[1:].strip()
+    if sign not in "+-":
+        sign, line = "", place.text.strip()
+    return f"{text}: {sign}{line}" if line else text
 
 
 class _Columns:
@@ -53,6 +64,7 @@ class _Columns:
     def __init__(self, one: Compared, width: int, paint: Paint) -> None:
         self.one = one
         self.marks = words.marks(one)
+        self.moments = words.moments(one)
         self.half = (width - 3) // 2
         self.paint = paint
 
@@ -65,76 +77,106 @@ class _Columns:
     def call(self, base: Call | None, patch: Call | None) -> list[str]:
         """A call, and what happened in it on both sides."""
         rows = []
-        for pair in words.pairs(base, patch, self.marks):
+        for pair in words.pairs(base, patch, self.marks, True):
             found = [self.marks[id(one)].kind for one in pair
                      if id(one) in self.marks]
-            mark = _MARK.get(found[0], "!") if found else ""
-            lock = "lock" in found
-            code = (RED if mark == "-" else BLUE) if mark else 0
-            cells = [f"  {mark or ' '} {words.happening(one, lock)}"
+            if found:
+                mark = _MARK.get(found[0], "!")
+            elif any(isinstance(one, Moved) for one in pair) and \
+                    None in pair:
+                mark = "+" if pair[0] is None else "-"
+            else:
+                mark = " "
+            code = 0 if mark == " " else RED if mark == "-" else BLUE
+            cells = [f"  {mark} {words.happening(one, *found[:1])}"
                      if one else "" for one in pair]
             rows.append(self.row(cells[0], cells[1], code))
-        hit = any(this and this.number in
-                  {d.call for d in self.one.differences}
-                  for this in (base, patch))
-        heads = [(">" if hit else " ") + f"{this.number} {this.step}"
+        heads = [f">{this.number} {this.step}"
                  + (f" = {this.error}" if this.error else "")
                  if this else "" for this in (base, patch)]
-        return [self.row(heads[0], heads[1], BOLD if hit else 0), *rows]
+        return [self.row(heads[0], heads[1], BOLD), *rows]
 
-    def lines(self, whole: bool) -> list[str]:
-        """The @whole history, or else the calls that differ."""
-        differ = {difference.call for difference in self.one.differences}
+    def lines(self, last: int) -> list[str]:
+        """The calls that differ, up to call @last; of many those next to it."""
+        shown: list[list[str]] = []
+        for pair in words.calls(self.one):
+            number = next(this.number for this in pair if this)
+            if number in self.moments and number <= last:
+                shown.append(self.call(*pair))
+        while len(shown) > 1 and sum(map(len, shown)) > MOMENTS:
+            del shown[0]
         return [self.row("base", "patch", DIM),
-                *(line for pair in words.calls(self.one)
-                  if whole or any(this and this.number in differ
-                                  for this in pair)
-                  for line in self.call(*pair))]
+                *(line for lines in shown for line in lines)]
 
 
-def steps(one: Compared, width: int) -> list[str]:
-    """A history in words: its steps, those that differ between > and <."""
-    differ = {difference.call for difference in one.differences}
-    told = [f">{call.step}<" if call.number in differ else call.step
-            for call in one.base.calls]
-    return wrap(", ".join(told), width, 3, 0)
-
-
-def reads(one: Compared, width: int, paint: Paint) -> list[str]:
-    """Who reads what in a history, and the shortest story of it."""
-    lines = []
-    for found, before, code in ((words.told(one.worse), "", RED),
-                                (words.told(one.better), "no longer: ",
-                                 GREEN)):
-        for sentence in found[:2]:
-            lines += [paint(line, code)
-                      for line in wrap(before + sentence, width, 3)]
-        if len(found) > 2:
-            lines.append(f"   and {len(found) - 2} more like this")
-    shortest = words.story(one.worse)
-    if shortest:
-        lines += wrap(f"{shortest.arch}: {'; '.join(shortest.story)}", width,
-                      3)[:4]
-    if not lines:
-        lines.append("   " + ("wrong before and after" if one.patch_wrong
-                              else "nobody reads older data"))
+def example(one: Compared, last: int, width: int, paint: Paint) -> list[str]:
+    """A history in words, and where it differs, up to call @last."""
+    moments = words.moments(one)
+    steps = [f">{call.step}<" if call.number in moments else call.step
+             for call in one.base.calls]
+    lines = wrap(f"{one.name}: {', '.join(steps)}", width, 3)
+    if moments:
+        lines += ["   " + line for line in
+                  _Columns(one, width - 3, paint).lines(last)]
     return lines
 
 
-def block(kind: words.Kind, width: int, paint: Paint, whole: bool) -> list[str]:
-    """A kind of difference with its example."""
-    one, _ = kind.example
-    code = RED if kind.worse else GREEN if kind.better else BOLD
-    lines = [paint(line, code) for line in wrap(kind.headline(), width)]
-    lines += wrap(one.title, width, 3, 0)
+def group(one: words.Group, width: int, paint: Paint, whole: bool) \
+        -> list[str]:
+    """What becomes worse or better in rows of the battery; @whole: with the
+    first one's example.
+    """
+    row = one.first
+    code = RED if row.is_worse else GREEN
     if not whole:
-        lines += steps(one, width)
-    if one.differences:
-        lines += ["   " + line for line in
-                  _Columns(one, width - 3, paint).lines(whole)]
-    lines += reads(one, width, paint)
-    if kind.place:
-        lines += wrap("by " + place_words(kind.place), width, 3)
+        return [paint(line, code)
+                for line in wrap(one.headline(), width, 2)]
+    rest = row.rest()
+    lines = wrap(f"{row.name}: {row.title}; {row.whom()}"
+                 + (f" ({rest})" if rest else ""), width, 2)
+    lines += wrap(row.what(), width, 3)
+    lines = [paint(line, code) for line in lines]
+    lines += example(row.example, row.call, width, paint)
+    story = words.story(row.example.worse if row.is_worse else
+                        row.example.better, row.read)
+    if story:
+        lines += wrap(f"{'' if row.is_worse else 'before, '}{story.arch}: "
+                      f"{'; '.join(story.story)}", width, 3)[:3]
+    if row.place:
+        lines += wrap("by " + place_words(row.place), width, 3)
+    if one.rows[1:]:
+        lines += wrap("and so in " + words.listed(
+            [each.name for each in one.rows[1:]], 5), width, 3)
+    return lines
+
+
+def sync(one: words.Syncs, width: int, paint: Paint, whole: bool) -> list[str]:
+    """A difference in syncs; @whole: with its example."""
+    if not whole:
+        return [cut("  " + one.headline(), width)]
+    history, difference = one.example
+    lines = [paint(line, BOLD) for line in wrap(one.headline(), width, 2)]
+    lines += example(history, len(history.base.calls) + 1, width, paint)
+    if difference.place:
+        lines += wrap("by " + place_words(difference.place), width, 3)
+    return lines
+
+
+Block = Callable[[bool], list[str]]
+
+
+def section(title: str, blocks: list[Block], room: int, whole: int) \
+        -> list[str]:
+    """@blocks below @title in @room lines, the first @whole with an example."""
+    lines = [title]
+    for number, block in enumerate(blocks):
+        rest = len(blocks) - number - 1
+        full = block(True) if number < whole else []
+        if not full or len(lines) + len(full) + 2 * min(rest, NAMED) > room:
+            full = block(False)
+        if len(lines) + len(full) + (rest > 0) > room:
+            return [*lines, f"  and {rest + 1} more (--html shows all)"]
+        lines += full
     return lines
 
 
@@ -161,33 +203,42 @@ def complaints(report: Report, width: int, paint: Paint) -> list[str]:
     return lines
 
 
-def blocks(report: Report, width: int, paint: Paint, room: int) -> list[str]:
-    """The kinds of differences, as many as fit in @room lines.
+def _groups(report: Report, worse: bool, width: int, paint: Paint, room: int,
+            whole: int) -> list[str]:
+    """What is worse, or better, if anything is."""
+    found = words.groups(report, worse)
+    if not found:
+        return []
+    title = "WORSE, somebody reads older data:" if worse else \
+        "BETTER, what is read no longer:"
+    return ["", *section(
+        title, [partial(group, one, width, paint) for one in found],
+        room - 1, whole)]
 
-    With the whole history if all fit so; or else with the calls that differ; or
-    else only named.
-    """
-    found = words.kinds(report)
-    lines = [line for kind in found[:NAMED]
-             for line in ["", *block(kind, width, paint, True)]]
-    if len(found) <= NAMED and len(lines) <= room:
-        return lines
-    lines = []
-    for number, kind in enumerate(found):
-        rest = len(found) - number - 1
-        left = room - len(lines) - (rest > 0)
-        full = ["", *block(kind, width, paint, False)]
-        if len(full) > left - 3 * min(rest, NAMED):
-            full = ["", *wrap(kind.headline(), width)]
-        if len(full) > left:
-            return [*lines, "", f"and {rest + 1} more kinds of differences "
-                    "(--html shows all)"]
-        lines += full
-    return lines
+
+def _syncs(report: Report, width: int, paint: Paint, room: int, whole: int) \
+        -> list[str]:
+    """Which syncs are others; maps and unmaps without one are counted."""
+    found = words.syncs(report)
+    counted = [line for line in (words.only_data(report),
+                                 words.mappings(report.histories)) if line]
+    if not found and not counted:
+        return []
+    title = "SYNCS that differ, in so many histories:" if found else \
+        "Otherwise:"
+    lines = section(title,
+                    [partial(sync, one, width, paint) for one in found],
+                    room - 1 - len(counted), whole)
+    return ["", *lines, *(line for one in counted
+                          for line in wrap(one, width, 2))]
 
 
 def render(report: Report, width: int, paint: Paint) -> str:
-    """The report in lines of @width."""
+    """The report in lines of @width: what follows, then what differs.
+
+    What is worse has the room that the rest leaves, and only what comes first
+    has its example.
+    """
     code = RED if report.regressed else GREEN
     head = [paint(line, code)
             for line in wrap(words.verdict(report), width, hang=0)]
@@ -197,9 +248,16 @@ def render(report: Report, width: int, paint: Paint) -> str:
                  f"against {report.base}", width)
     tail = complaints(report, width, paint)
     tail = ["", *tail, *cost(report, width)] if report.histories else tail
-    return "\n".join([
-        *head, *blocks(report, width, paint, LINES - len(head) - len(tail)),
-        *tail]) + "\n"
+    room = LINES - len(head) - len(tail)
+    worse = bool(words.groups(report, True))
+    better = bool(words.groups(report, False))
+    syncs = _syncs(report, width, paint, SYNCS + 4 if worse or better else
+                   room, 0 if worse or better else EXAMPLES)
+    good = _groups(report, False, width, paint, 2 * BETTER + 3 if worse else
+                 room - len(syncs), 0 if worse else EXAMPLES)
+    bad = _groups(report, True, width, paint, room - len(good) - len(syncs),
+                EXAMPLES)
+    return "\n".join([*head, *bad, *good, *syncs, *tail]) + "\n"
 
 
 def terminal(report: Report) -> str:
