@@ -127,6 +127,9 @@ TABLE = (
         "begin w; store a; end w; read gpu a; read dsp a"),
     row("two-writers", "two devices write, the CPU reads", f"{CAM} isp:from",
         "write cam a; write isp b; begin r; load a; load b; end r"),
+    row("two-writers-reread", "two devices write, the CPU reads again and again",
+        f"{CAM} isp:from", """write cam a; write isp b; begin r; load a; load b;
+        begin r; load a; load b; end r"""),
     row("both-write", "two that do both take turns", f"{NPU} gpu:both",
         """write npu a; begin r; load a; end r; read gpu a; write gpu b; begin r;
         load b; end r; read npu b"""),
