@@ -17,6 +17,7 @@ import stat
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fanout import tree as trees
@@ -156,17 +157,20 @@ def review(options: argparse.Namespace) -> Report:
     program = replay.build()
     scenes = histories.battery(exporter)
     with trees.locked(where.folder):
-        kernels.build_base(where, base)
         start = time.monotonic()
-        before = heard(where, exporter, scenes, "base", program)
-        kernels.build_patch(where, patch)
-        after = heard(where, exporter, scenes, "patch", program)
+        kernels.build_base(where, base)
+        with ThreadPoolExecutor() as pool:
+            listening = pool.submit(heard, where, where.base, exporter, scenes,
+                                    "base", program)
+            kernels.build_patch(where, patch)
+            after = heard(where, where.image, exporter, scenes, "patch",
+                          program)
+            before = listening.result()
         report.base_complaints = before.complaints
         report.complaints = [line for line in after.complaints
                              if line not in before.complaints]
         report.histories = compare(
-            scenes, Side(base, before, Callers(where.kept(where.build)
-                                               / "linux")),
+            scenes, Side(base, before, Callers(where.base)),
             Side(patch, after, Callers(where.image)), tree.path)
         say("compared", f"{len(scenes)} histories, after "
             f"{time.monotonic() - start:.0f} s")

@@ -60,6 +60,11 @@ class Kernels:
         """The kernel that was built last."""
         return self.build / "linux"
 
+    @property
+    def base(self) -> Path:
+        """The base, which build_base() has kept."""
+        return self.kept(self.build) / "linux"
+
     def kept(self, path: Path) -> Path:
         """The base's @path, kept beside the one in use."""
         return path.with_name(f"{path.name}.base")
@@ -182,8 +187,9 @@ def build_patch(kernels: Kernels, state: State) -> None:
     _build(kernels, state, "patch")
 
 
-def boot(kernels: Kernels, script: str, what: str, *arguments: str) -> str:
-    """Run @script in the kernel that was built last, with more @arguments.
+def boot(kernels: Kernels, image: Path, script: str, what: str,
+         *arguments: str) -> str:
+    """Run @script in the kernel @image, with more @arguments.
 
     Return: its console.
     """
@@ -194,7 +200,7 @@ def boot(kernels: Kernels, script: str, what: str, *arguments: str) -> str:
     try:
         with log.open("wb") as console:
             subprocess.run(
-                [kernels.image, "mem=256M", "dma_debug=off", "loglevel=7",
+                [image, "mem=256M", "dma_debug=off", "loglevel=7",
                  "panic=-1",
                  "con=null", "con0=fd:0,fd:1", f"review.script={path}", *arguments],
                 stdin=subprocess.DEVNULL, stdout=console,

@@ -27,16 +27,16 @@ class Heard:
     complaints: list[str] = field(default_factory=list)
 
 
-def listen(kernels: Kernels, exporter: str, scenes: Sequence[Scene],
-           what: str, *arguments: str) -> Heard:
-    """Record @scenes in the kernel that was built last; nothing is judged.
+def listen(kernels: Kernels, image: Path, exporter: str,
+           scenes: Sequence[Scene], what: str, *arguments: str) -> Heard:
+    """Record @scenes in the kernel @image; nothing is judged.
 
     One boot for each setting, with @arguments of the kernel's command line.
     """
     found = Heard()
     for setting, group in groupby(scenes, lambda scene: scene.setting):
         wanted = list(group)
-        console = boot(kernels, histories.script(exporter, wanted), what,
+        console = boot(kernels, image, histories.script(exporter, wanted), what,
                        *filter(None, [setting]), *arguments).splitlines()
         log = f"{shown(kernels.tree.logs)}/review-{what}.console.log"
         said = [one.text for one in complaints(console)
@@ -60,9 +60,9 @@ def judge(heard_: Heard, exporter: str, scenes: Sequence[Scene],
     heard_.wrong = replay.replay(program, exporter, heard_.recorded, scenes)
 
 
-def heard(kernels: Kernels, exporter: str, scenes: Sequence[Scene], what: str,
-          program: Path) -> Heard:
+def heard(kernels: Kernels, image: Path, exporter: str,
+          scenes: Sequence[Scene], what: str, program: Path) -> Heard:
     """listen() and judge()."""
-    found = listen(kernels, exporter, scenes, what)
+    found = listen(kernels, image, exporter, scenes, what)
     judge(found, exporter, scenes, program)
     return found

@@ -163,8 +163,8 @@ class Judges:
     def _base(self, exporter: str) -> Heard:
         if exporter not in self.base:
             self.scenes[exporter] = battery(exporter)
-            heard = listen(self.where, exporter, self.scenes[exporter],
-                           f"trial-{exporter}")
+            heard = listen(self.where, self.where.image, exporter,
+                           self.scenes[exporter], f"trial-{exporter}")
             judge(heard, exporter, self.scenes[exporter], self.program)
             self.base[exporter] = heard
         return self.base[exporter]
@@ -182,8 +182,8 @@ class Judges:
         """What the review says of @trial."""
         base, scenes = self._base(trial.exporter), self.scenes[trial.exporter]
         try:
-            heard = listen(self.where, trial.exporter, scenes,
-                           f"trial-{trial.mutant.number}",
+            heard = listen(self.where, self.where.image, trial.exporter,
+                           scenes, f"trial-{trial.mutant.number}",
                            f"buffer.mutant={trial.mutant.number}")
         except kernels.NotBuilt as failure:
             return Outcome(str(failure).split(" (all of it")[0]
