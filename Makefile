@@ -48,7 +48,7 @@ help:
 	@echo 'make merge           test the merge natively, then measure it beside memcpy()'
 	@echo '     ARGS=...        ... for build/merge/test, see its --help'
 	@echo 'make mutants         put small mistakes into the driver: each must fail'
-	@echo '                     a test (ONLY=GLOB: only these; LIST=1: show them)'
+	@echo '                     a test (ONLY=GLOB,...: these; LIST=1: show them)'
 	@echo 'make module          build/module/udmabuf_fanout.ko'
 	@echo '     KDIR=/path      ... against these kernel headers'
 	@echo 'make tree            build/6.12/linux, for the kernel'\''s own kunit.py'

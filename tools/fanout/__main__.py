@@ -57,7 +57,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("bindings-check", "fail if the bindings are not what the tree gives")
     mistakes = add("mutants", "put small mistakes into the driver: each must "
                    "fail a test")
-    mistakes.add_argument("--only", default="", metavar="GLOB",
+    mistakes.add_argument("--only", default="", metavar="GLOB,...",
                           help="mutants to try, by their names")
     mistakes.add_argument("--list", action="store_true",
                           help="show them as diffs instead")

@@ -201,10 +201,15 @@ def hear(judge_: Judge, tree: KernelTree, mutants: list[Mutant],
     return Totals(caught, failed), left
 
 
+def matches(name: str, only: str) -> bool:
+    """Whether mutant @name is one of @only: globs, with commas between them."""
+    return any(fnmatch(name, glob) for glob in (only or "*").split(","))
+
+
 def test_tests(kernel: KernelTree, only: str = "") -> Totals:
     """Build the kernels with the mutants that @only matches and judge all."""
     every = read_lists(LISTS)
-    mutants = [m for m in every if fnmatch(m.name, only or "*")]
+    mutants = [m for m in every if matches(m.name, only)]
     if not mutants:
         raise Failure(f"no mutant is called {only}")
     start = time.monotonic()
@@ -239,5 +244,5 @@ def test_tests(kernel: KernelTree, only: str = "") -> Totals:
 def show(only: str = "") -> None:
     """Print the mutants that @only matches."""
     for mutant in read_lists(LISTS):
-        if fnmatch(mutant.name, only or "*"):
+        if matches(mutant.name, only):
             print(f"{mutant}\n")

@@ -36,7 +36,8 @@ NEEDS = (*KERNEL_BUILD, Need("git", program="git"),
 OUT = BUILD / "review"
 FORMATS = {"json": machine.to_json, "ktap": machine.to_ktap,
            "junit": machine.to_junit, "b4": machine.to_b4, "mail": text.mail}
-FILES = {"report.html": page.to_html, "report.json": machine.to_json,
+FILES = {"report.html": page.to_html, "report.svg": page.to_svg,
+         "report.json": machine.to_json,
          "report.ktap": machine.to_ktap, "report.xml": machine.to_junit,
          "report.txt": text.mail}
 
@@ -59,8 +60,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--exporter", default="", choices=("", *EXPORTERS),
                         help="whose syncs (default: by what the patch changes)")
     parser.add_argument("--out", default="", metavar="DIR",
-                        help="where report.html, .json, .ktap, .xml and .txt "
-                        f"go (default: {shown(OUT)})")
+                        help="where report.html, .svg, .json, .ktap, .xml and "
+                        f".txt go (default: {shown(OUT)})")
     formats = parser.add_mutually_exclusive_group()
     for name, what in (("json", "all that was found, as JSON"),
                        ("ktap", "a test for each history, as KTAP"),

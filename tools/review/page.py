@@ -8,7 +8,7 @@ from pathlib import Path
 
 from review import text, words
 from review.findings import Compared, Report
-from review.picture import pictures
+from review.picture import alone, pictures
 
 # How many reads of a history are told at once, groups are listed at the top, of
 # each sort are open at first, and histories are linked.
@@ -261,3 +261,9 @@ def to_html(report: Report) -> str:
     parts.append(_complaints("The kernel complains about the base as well",
                              report.base_complaints))
     return "\n".join(part for part in parts if part) + "\n</body></html>\n"
+
+
+def to_svg(report: Report) -> str:
+    """The picture of the first example; nothing if nothing differs."""
+    sections = _sections(report)
+    return alone(sections[0][1][0].example, STYLE.read_text()) if sections else ""

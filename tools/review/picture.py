@@ -6,6 +6,7 @@ down; CPU, memory and each device are life lines. Colours come from page.css,
 and every mark says in words what it is.
 """
 
+import re
 import textwrap
 from collections.abc import Sequence
 from html import escape
@@ -15,6 +16,7 @@ from review.findings import Compared, Difference, Wrong
 from review.record import CPU, EXPORTER, Call, Event, Moved
 
 MEMORY = "memory"
+_MARGIN = 24
 _GAP = 104              # between life lines
 _HEAD, _BAND, _ROW, _LINE = 46, 24, 32, 16
 _CHAR = 7.4             # how wide a character is, about, in wide fonts
@@ -296,3 +298,22 @@ def pictures(one: Compared, ident: str) -> tuple[str, str]:
     return (both.base.svg(one, f"{one.name}, base", before, f"{ident}-base"),
             both.patch.svg(one, f"{one.name}, patch", "; ".join(
                 part for part in (said, after) if part), f"{ident}-patch"))
+
+
+def alone(one: Compared, css: str) -> str:
+    """Both pictures of a history as one SVG file with @css, base on the left."""
+    both = pictures(one, "p")
+    sizes = [tuple(map(int, match.groups())) for svg in both
+             if (match := re.search(r'viewBox="0 0 (\d+) (\d+)"', svg))]
+    left, tall = sizes[0][0] + 2 * _MARGIN, max(size[1] for size in sizes)
+    wide = left + sizes[1][0]
+    placed = "".join(
+        f'<text x="{x + _MARGIN}" y="17" font-weight="600" fill="var(--dim)">{name}</text>'
+        + svg.replace("<svg ", f'<svg x="{x}" y="{_MARGIN}" width="{size[0]}" '
+                      f'height="{size[1]}" ', 1)
+        for x, name, svg, size in zip((0, left), ("base", "patch"), both, sizes))
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} '
+            f'{tall + _MARGIN}" font-family="sans-serif"><style>{css}\n'
+            "svg { width: auto }</style>"
+            f'<rect width="100%" height="100%" fill="var(--bg)"/>{placed}'
+            "</svg>\n")

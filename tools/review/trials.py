@@ -11,22 +11,21 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from fnmatch import fnmatch
 from pathlib import Path
 
 from fanout import tree as trees
 from fanout.host import (JOBS, KERNEL_BUILD, REPO, UNPACK, Failure, Totals,
                          colour, require, say, status_of)
-from fanout.mutants import LISTS
+from fanout.mutants import LISTS, matches
 from fanout.schemata import EPILOGUE, Mutant, make_schema, read_list, read_lists
-from review import kernels, replay
+from review import edits, kernels, replay
 from review.compare import differences
 from review.findings import Compared, Wrong
 from review.histories import Scene, battery
-from review.sides import Heard, judge, listen
+from review.sides import Heard, heard, judge, listen
 from review.states import FANOUT, State, state_of
 
 TRIALS = REPO / "tools/review/trials"
@@ -137,7 +136,7 @@ def mistaken(trials: Iterable[Trial], tree: trees.KernelTree) -> State:
     return State("all mistakes", driver, kernel)
 
 
-def outcome(scenes: Sequence[Scene], base: Heard, patch: Heard) -> Outcome:
+def outcome(base: Heard, patch: Heard) -> Outcome:
     """What the review would say."""
     kinds: Counter[str] = Counter()
     worse = better = 0
@@ -163,10 +162,9 @@ class Judges:
     def _base(self, exporter: str) -> Heard:
         if exporter not in self.base:
             self.scenes[exporter] = battery(exporter)
-            heard = listen(self.where, self.where.image, exporter,
-                           self.scenes[exporter], f"trial-{exporter}")
-            judge(heard, exporter, self.scenes[exporter], self.program)
-            self.base[exporter] = heard
+            self.base[exporter] = heard(
+                self.where, self.where.image, exporter, self.scenes[exporter],
+                f"trial-{exporter}", self.program)
         return self.base[exporter]
 
     def prepare(self, exporters: Iterable[str]) -> None:
@@ -182,7 +180,7 @@ class Judges:
         """What the review says of @trial."""
         base, scenes = self._base(trial.exporter), self.scenes[trial.exporter]
         try:
-            heard = listen(self.where, self.where.image, trial.exporter,
+            found = listen(self.where, self.where.image, trial.exporter,
                            scenes, f"trial-{trial.mutant.number}",
                            f"buffer.mutant={trial.mutant.number}")
         except kernels.NotBuilt as failure:
@@ -191,12 +189,12 @@ class Judges:
         met = any(f"mutant {trial.mutant.number} was met" in log.read_text(
             errors="replace") for log in self.where.tree.logs.glob(
                 f"review-trial-{trial.mutant.number}.console.log"))
-        if [one.calls for one in heard.recorded] == \
+        if [one.calls for one in found.recorded] == \
                 [one.calls for one in base.recorded]:
-            heard.wrong = base.wrong
+            found.wrong = base.wrong
         else:
-            judge(heard, trial.exporter, scenes, self.program)
-        return replace(outcome(scenes, base, heard), met=met)
+            judge(found, trial.exporter, scenes, self.program)
+        return replace(outcome(base, found), met=met)
 
 
 def check(trials: Sequence[Trial], expected: Sequence[Wanted],
@@ -227,12 +225,61 @@ def check(trials: Sequence[Trial], expected: Sequence[Wanted],
     return Totals(passed, failed, skipped)
 
 
+@dataclass(frozen=True)
+class Edit:
+    """A change to stock udmabuf, and what must be said of which history."""
+
+    what: str
+    make: Callable[[str], str]
+    worse: str
+    better: str
+    kind: str           # of a difference ...
+    where: str          # ... in this history
+
+
+EDITS = (
+    Edit("each attachment is synced", edits.every_attachment,
+         "idle-reader/coherent+bounced/cam,gpu", "device-cpu/bounced",
+         "doubled", "two-readers/noncoherent+noncoherent/gpu,dsp"),
+    Edit("the first begin is forgotten", edits.first_begin_forgotten,
+         "device-cpu/noncoherent", "", "lost", "device-cpu/noncoherent"),
+)
+
+
+def check_edit(edit: Edit, where: kernels.Kernels, base: State, stock: Heard,
+               program: Path) -> Totals:
+    """Build @edit on top of @base, whose udmabuf is @stock, and compare."""
+    text = (where.tree.path / edits.NAME).read_text()
+    kernels.build_base(where, base)
+    kernels.build_patch(where, replace(
+        base, what=edit.what,
+        kernel={edits.NAME: edit.make(text).encode()}))
+    scenes = battery("udmabuf")
+    found = heard(where, where.image, "udmabuf", scenes, "trial-edit", program)
+    told = {scene.name: Compared(
+        scene.name, "", old, new, differences(old, new), before, after)
+        for scene, old, new, before, after in zip(
+            scenes, stock.recorded, found.recorded, stock.wrong, found.wrong)}
+    worse = {wrong.arch for wrong in told[edit.worse].worse
+             if wrong.state == "settled" or wrong.arch == "recorded"}
+    wrong = [] if "arm64" in worse else [f"{edit.worse} is not worse on arm64"]
+    # On x86 there is nothing to see of what only caches tell.
+    if edit.where == edit.worse and {"x86", "recorded"} & worse:
+        wrong.append(f"{edit.worse} is worse on x86")
+    if edit.better and not told[edit.better].better:
+        wrong.append(f"{edit.better} is not better")
+    if edit.kind not in {one.kind for one in told[edit.where].differences}:
+        wrong.append(f"nothing {edit.kind} in {edit.where}")
+    say("edit", f"{edit.what}: " + (colour("; ".join(wrong), 31) or "told"))
+    return Totals(passed=not wrong, failed=bool(wrong))
+
+
 def main() -> int:
     """Return: 0 if all comes out as expected."""
     parser = argparse.ArgumentParser(prog="review.trials", description=__doc__)
     trees.add_kernel(parser)
     trees.add_ktree(parser)
-    parser.add_argument("--only", default="", metavar="GLOB",
+    parser.add_argument("--only", default="", metavar="GLOB,...",
                         help="mistakes to try, expected or not (default: those "
                         "with an expectation)")
     options = parser.parse_args()
@@ -243,7 +290,7 @@ def main() -> int:
     trials = all_trials()
     names = {(one.exporter, one.name) for one in expected}
     chosen = [trial for trial in trials
-              if (fnmatch(trial.mutant.name, options.only) if options.only
+              if (matches(trial.mutant.name, options.only) if options.only
                   else (trial.exporter, trial.mutant.name) in names)]
     missing = names - {(trial.exporter, trial.mutant.name)
                        for trial in trials}
@@ -252,10 +299,15 @@ def main() -> int:
     where = kernels.Kernels(tree)
     program = replay.build()
     with trees.locked(where.folder):
-        kernels.build_base(where, state_of("worktree", FANOUT, None, tree.path,
-                                           ()))
+        base = state_of("worktree", FANOUT, None, tree.path, ())
+        kernels.build_base(where, base)
         kernels.build_patch(where, mistaken(trials, tree))
-        totals = check(chosen, expected, Judges(where, program))
+        judges = Judges(where, program)
+        totals = check(chosen, expected, judges)
+        if not options.only:
+            for edit in EDITS:
+                totals += check_edit(edit, where, base, judges.base["udmabuf"],
+                                     program)
     print(totals)
     return int(bool(totals.failed))
 

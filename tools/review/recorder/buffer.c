@@ -98,7 +98,12 @@ static int make_memfd(struct buffer *buffer, unsigned int i,
 	buffer->memfd[i] = memfd;
 	memfd->f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
 	SHMEM_I(file_inode(memfd))->seals = F_SEAL_SHRINK;
-	for (k = 0; k < pages; k++) {
+	/*
+	 * The last first: an allocator that counts upwards gives no two
+	 * neighbours then, which an exporter maps as one entry, and of an entry
+	 * dma_capable() looks at the beginning only.
+	 */
+	for (k = pages; k--;) {
 		struct page *page = shmem_read_mapping_page(memfd->f_mapping,
 							    k);
 

@@ -225,7 +225,7 @@ void importer_locate(struct importer *importer)
 
 	for (p = 0; p < PLACES; p++) {
 		size_t offset = review_buffer.offset[p];
-		phys_addr_t phys;
+		phys_addr_t phys = 0;
 
 		importer->view[p] = NULL;
 		for_each_sgtable_dma_sg(importer->sgt, sg, i) {
@@ -239,10 +239,12 @@ void importer_locate(struct importer *importer)
 			}
 			offset -= sg_dma_len(sg);
 		}
-		if (!importer->view[p])
-			fail("%s: the table ends before place %c",
+		if (!importer->view[p] || !pfn_valid(PHYS_PFN(phys))) {
+			fail("%s: place %c is not in the table, or not in memory",
 			     importer->name, 'a' + p);
-		else if (importer->view[p] == review_buffer.place[p])
+			importer->view[p] = NULL;
+		}
+		if (importer->view[p] == review_buffer.place[p])
 			importer->uses[p] = USES_PAGE;
 		else if (phys >= slots->start && phys < slots->end)
 			importer->uses[p] = USES_SLOT;
