@@ -21,6 +21,9 @@
 #include "compat.h"
 #include "recorder.h"
 
+/* As many tries for a page. */
+#define SPARES		16
+
 struct buffer review_buffer;
 
 static struct vfsmount *dev;
@@ -85,32 +88,71 @@ static int take_descriptor(struct buffer *buffer, long fd)
 	return 0;
 }
 
+/*
+ * Neighbours in the buffer are none in memory. An exporter may map those as one
+ * entry, of which dma_capable() looks at the beginning only; that must not be
+ * left to the page allocator.
+ */
+static bool has_neighbour(const struct buffer *buffer, unsigned int i)
+{
+	return (i && buffer->page[i - 1] &&
+		buffer->page[i - 1] + PAGE_SIZE == buffer->page[i]) ||
+	       (i + 1 < BUFFER_PAGES &&
+		buffer->page[i + 1] == buffer->page[i] + PAGE_SIZE);
+}
+
+/* Page @k of @memfd, which is page @i of the buffer. */
+static int choose_page(struct buffer *buffer, struct file *memfd,
+		       unsigned int k, unsigned int i)
+{
+	struct page *spare[SPARES], *page;
+	unsigned int nr = 0;
+	int error = 0;
+
+	for (;;) {
+		page = shmem_read_mapping_page(memfd->f_mapping, k);
+		if (IS_ERR(page)) {
+			error = PTR_ERR(page);
+			break;
+		}
+		buffer->page[i] = page_to_phys(page);
+		put_page(page);
+		if (!has_neighbour(buffer, i))
+			break;
+		/* Given back, and taken, for the memfd to get another. */
+		shmem_truncate_range(file_inode(memfd),
+				     (loff_t)k << PAGE_SHIFT,
+				     ((loff_t)(k + 1) << PAGE_SHIFT) - 1);
+		page = nr < SPARES ?
+		       alloc_page(mapping_gfp_mask(memfd->f_mapping)) : NULL;
+		if (!page) {
+			error = -ENOMEM;
+			break;
+		}
+		spare[nr++] = page;
+	}
+	while (nr)
+		__free_page(spare[--nr]);
+	return error;
+}
+
 static int make_memfd(struct buffer *buffer, unsigned int i,
 		      unsigned int pages, unsigned int first)
 {
 	struct file *memfd = shmem_file_setup("memfd", pages << PAGE_SHIFT,
 					      MEMORY_FLAGS);
 	unsigned int k;
-	int fd;
+	int error, fd;
 
 	if (IS_ERR(memfd))
 		return PTR_ERR(memfd);
 	buffer->memfd[i] = memfd;
 	memfd->f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
 	SHMEM_I(file_inode(memfd))->seals = F_SEAL_SHRINK;
-	/*
-	 * The last first: an allocator that counts upwards gives no two
-	 * neighbours then, which an exporter maps as one entry, and of an entry
-	 * dma_capable() looks at the beginning only.
-	 */
-	for (k = pages; k--;) {
-		struct page *page = shmem_read_mapping_page(memfd->f_mapping,
-							    k);
-
-		if (IS_ERR(page))
-			return PTR_ERR(page);
-		buffer->page[first + k] = page_to_phys(page);
-		put_page(page);
+	for (k = 0; k < pages; k++) {
+		error = choose_page(buffer, memfd, k, first + k);
+		if (error)
+			return error;
 	}
 	fd = get_unused_fd_flags(0);
 	if (fd >= 0)
