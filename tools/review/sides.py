@@ -25,22 +25,35 @@ class Heard:
     recorded: list[History] = field(default_factory=list)
     wrong: list[list[Wrong]] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
+    # For each boot, without who called.
+    said: list[list[str]] = field(default_factory=list)
 
 
 def listen(kernels: Kernels, image: Path, exporter: str,
-           scenes: Sequence[Scene], what: str, *arguments: str) -> Heard:
+           scenes: Sequence[Scene], what: str, *arguments: str,
+           known: Heard | None = None) -> Heard:
     """Record @scenes in the kernel @image; nothing is judged.
 
-    One boot for each setting, with @arguments of the kernel's command line.
+    One boot for each setting, with @arguments of the kernel's command line. What
+    says the same as @known is not read again.
     """
     found = Heard()
-    for setting, group in groupby(scenes, lambda scene: scene.setting):
+    for number, (setting, group) in enumerate(
+            groupby(scenes, lambda scene: scene.setting)):
         wanted = list(group)
         console = boot(kernels, image, histories.script(exporter, wanted), what,
                        *filter(None, [setting]), *arguments).splitlines()
         log = f"{shown(kernels.tree.logs)}/review-{what}.console.log"
         said = [one.text for one in complaints(console)
                 if _DISABLED not in one.text]
+        found.said.append([line.partition(record.PREFIX)[2] for line in console
+                           if record.PREFIX in line
+                           and f"{record.PREFIX}at " not in line])
+        if known and known.said[number] == found.said[number]:
+            at = len(found.recorded)
+            found.recorded += known.recorded[at:at + len(wanted)]
+            found.complaints += said
+            continue
         try:
             recorded = record.histories(console)
         except record.BadRecord as bad:

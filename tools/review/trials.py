@@ -141,6 +141,8 @@ def outcome(base: Heard, patch: Heard) -> Outcome:
     kinds: Counter[str] = Counter()
     worse = better = 0
     for at, (old, new) in enumerate(zip(base.recorded, patch.recorded)):
+        if old is new:
+            continue
         kinds.update(one.kind for one in differences(old, new))
         one = Compared("", "", old, new, [], base.wrong[at], patch.wrong[at])
         worse += bool(one.worse)
@@ -188,15 +190,15 @@ class Judges:
         try:
             found = listen(self.where, self.where.image, trial.exporter,
                            scenes, f"trial-{trial.mutant.number}",
-                           f"buffer.mutant={trial.mutant.number}")
+                           f"buffer.mutant={trial.mutant.number}",
+                           known=base)
         except kernels.NotBuilt as failure:
             return Outcome(str(failure).split(" (all of it")[0]
                            .partition(": ")[2])
         met = any(f"mutant {trial.mutant.number} was met" in log.read_text(
             errors="replace") for log in self.where.tree.logs.glob(
                 f"review-trial-{trial.mutant.number}.console.log"))
-        if [one.calls for one in found.recorded] == \
-                [one.calls for one in base.recorded]:
+        if found.said == base.said:
             found.wrong = base.wrong
         else:
             judge(found, trial.exporter, scenes, self.program)
