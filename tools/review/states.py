@@ -193,16 +193,24 @@ def _take_file(state: State, name: str, folder: Path) -> None:
         files[key] = b""
 
 
+def _called(text: bytes, otherwise: str) -> str:
+    """What the first mail in @text is about, if it is one."""
+    head = email.message_from_bytes(re.sub(rb"^From \S.*\n", b"", text),
+                                    policy=email.policy.default)
+    return str(head["subject"] or otherwise)
+
+
 def read_patch(what: str, stdin: Iterable[bytes]) -> tuple[bytes, str]:
     """The text of the patch @what, a file or STDIN, and its name."""
     if what == STDIN:
-        return b"".join(stdin), "the patch on standard input"
+        text = b"".join(stdin)
+        return text, _called(text, "the patch on standard input")
     path = Path(what)
     if not path.is_file():
         raise Failure(f"{what}: neither a revision of this repository nor a "
                       "file. Give a revision, worktree, stock, or a patch, "
                       "mbox or series as a file; - reads standard input")
-    return path.read_bytes(), path.name
+    return path.read_bytes(), _called(path.read_bytes(), path.name)
 
 
 def state_of(what: str, exporter: str, below: State | None, tree: Path,

@@ -18,7 +18,8 @@ from review.compare import (Callers, Frame, blame, changes, cost, differences,
 from review.findings import Cost
 from review.kernels import first_error
 from review.replay import _Steps
-from review.states import State, diffs_in, patched, state_of, touched
+from review.states import (State, diffs_in, patched, read_patch, state_of,
+                           touched)
 from review.trials import TRIALS, all_trials, wanted
 
 OLD = "int one(void)\n{\n\tsync();\n\treturn 0;\n}\n"
@@ -105,6 +106,16 @@ class StatesTest(unittest.TestCase):
         with self.assertRaisesRegex(Failure, "in no tree"):
             self.patched(evil)
         self.assertFalse((self.tree.parent / "evil").exists())
+
+    def test_a_mail_is_called_by_its_subject(self) -> None:
+        """A diff by its file."""
+        file = self.tree / "it.patch"
+        for text, name in ((mail("[PATCH] it syncs", DIFF), "[PATCH] it syncs"),
+                           (b"From nobody Thu Jan  1 00:00:00 1970\n"
+                            + mail("[PATCH 0/2] more", DIFF),
+                            "[PATCH 0/2] more"), (DIFF, "it.patch")):
+            file.write_bytes(text)
+            self.assertEqual(read_patch(str(file), ()), (text, name))
 
     def test_what_is_no_patch_is_said_to_be_none(self) -> None:
         """And nothing at all is an empty patch."""
