@@ -63,8 +63,9 @@ static bool make_own_buffer(struct worker *w)
 }
 
 /*
- * A device writes late, and signals arrive while the CPU waits for its fence: a
- * START that was interrupted has begun nothing, one that was not comes after
+ * A device writes late, and signals arrive while the CPU waits for its fence: of a
+ * START that was interrupted an END leaves nothing (where there is nothing to sync
+ * only the core waits, and it may count as begun), one that was not comes after
  * the device.
  */
 static void wait_for_device(struct worker *w)
@@ -99,7 +100,9 @@ static void wait_for_device(struct worker *w)
 			break;
 		errno = error;
 		REFUSED(w, "START", EINTR);
-		if (!expect_open(w, 0, "after an interrupted START") ||
+		if (try_sync(r, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW))
+			REFUSED(w, "END", 0);
+		if (!expect_open(w, 0, "after the END of an interrupted START") ||
 		    stopped(w->stage))
 			return;
 	}
