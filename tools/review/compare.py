@@ -108,14 +108,6 @@ def _changed(base: Event, patch: Event) -> tuple[str, str]:
                           f"of {base.attributes}")
 
 
-def _take(left: list[_Left], like: Callable[[_Left], bool]) -> _Left | None:
-    """The first of @left that is @like, taken out."""
-    for at, one in enumerate(left):
-        if like(one):
-            return left.pop(at)
-    return None
-
-
 def _maintained_before(call: Call, event: Event, uses: Uses) -> str:
     """For whom the same lines were maintained in the same way before @event in
     @call, if for anybody: devices that do not snoop and use the buffer's pages.
@@ -151,10 +143,11 @@ def _pair_up(lost: list[_Left], added: list[_Left]) -> list[Difference]:
     )
     for at, rule in enumerate(rules):
         for one in lost[:]:
-            other = _take(added, lambda b, a=one: rule(a, b))  # type: ignore
+            other = next((two for two in added if rule(one, two)), None)
             if other is None:
                 continue
             lost.remove(one)
+            added.remove(other)
             if at == 0:
                 kind, words = _changed(one.event, other.event)
             elif at == 1:

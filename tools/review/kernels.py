@@ -7,7 +7,6 @@ make builds of it. make compares times: a file that differs from what was built
 last is written anew, never linked to, for the tree's own is older.
 """
 
-import os
 import re
 import shutil
 import subprocess
@@ -209,7 +208,4 @@ def boot(kernels: Kernels, image: Path, script: str, what: str,
     except subprocess.TimeoutExpired:
         raise NotBuilt(f"{what}: the kernel does not come to an end within "
                        f"{kernels.seconds:.0f} s: see {shown(log)}") from None
-    # The terminal that UML leaves behind.
-    if os.isatty(0):
-        subprocess.run(["stty", "sane"], check=False)
     return log.read_text(errors="replace")

@@ -23,7 +23,7 @@ from fanout.mutants import LISTS, matches
 from fanout.schemata import EPILOGUE, Mutant, make_schema, read_list, read_lists
 from review import edits, kernels, replay
 from review.compare import differences
-from review.findings import Compared, Wrong
+from review.findings import Compared
 from review.histories import Scene, battery
 from review.sides import Heard, heard, judge, listen
 from review.states import FANOUT, State, state_of
@@ -161,19 +161,14 @@ class Judges:
         self.scenes: dict[str, list[Scene]] = {}
         self.base: dict[str, Heard] = {}
 
-    def _base(self, exporter: str) -> Heard:
-        if exporter not in self.base:
-            self.scenes[exporter] = battery(exporter)
-            self.base[exporter] = heard(
-                self.where, self.where.image, exporter, self.scenes[exporter],
-                f"trial-{exporter}", self.program)
-        return self.base[exporter]
-
     def prepare(self, exporters: Iterable[str]) -> None:
         """Hear what @exporters do without a mistake."""
         start = time.monotonic()
         for exporter in exporters:
-            self._base(exporter)
+            self.scenes[exporter] = battery(exporter)
+            self.base[exporter] = heard(
+                self.where, self.where.image, exporter, self.scenes[exporter],
+                f"trial-{exporter}", self.program)
         # A mistake can make it wait for ever.
         self.where = replace(self.where,
                              seconds=10 + 3 * (time.monotonic() - start))
@@ -186,18 +181,17 @@ class Judges:
 
     def judge(self, trial: Trial) -> Outcome:
         """What the review says of @trial."""
-        base, scenes = self._base(trial.exporter), self.scenes[trial.exporter]
+        base, scenes = self.base[trial.exporter], self.scenes[trial.exporter]
+        number = trial.mutant.number
         try:
             found = listen(self.where, self.where.image, trial.exporter,
-                           scenes, f"trial-{trial.mutant.number}",
-                           f"buffer.mutant={trial.mutant.number}",
-                           known=base)
+                           scenes, f"trial-{number}",
+                           f"buffer.mutant={number}", known=base)
         except kernels.NotBuilt as failure:
             return Outcome(str(failure).split(" (all of it")[0]
                            .partition(": ")[2])
-        met = any(f"mutant {trial.mutant.number} was met" in log.read_text(
-            errors="replace") for log in self.where.tree.logs.glob(
-                f"review-trial-{trial.mutant.number}.console.log"))
+        log = self.where.tree.logs / f"review-trial-{number}.console.log"
+        met = f"mutant {number} was met" in log.read_text(errors="replace")
         if found.said == base.said:
             found.wrong = base.wrong
         else:
