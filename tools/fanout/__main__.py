@@ -6,13 +6,13 @@ import sys
 
 from fanout import (check, coverage, fresh, headers, kunit, module, mutants,
                     tree)
-from fanout.host import (BINDINGS, BUILD, COVERAGE, FRESH, KERNEL_BUILD, MODULES,
-                         MYPY, PICTURES, PROGRAMS, SPARSE, UNPACK, X86_64, Need,
-                         Totals, require, status_of)
+from fanout.host import (BINDINGS, BUILD, COVERAGE, FRESH, GIT, KERNEL_BUILD,
+                         MODULES, MYPY, PICTURES, PROGRAMS, SPARSE, UNPACK,
+                         X86_64, Need, Totals, require, status_of)
 
 # What each command needs, all asked for as it starts.
 NEEDS: dict[str, tuple[Need, ...]] = {
-    "test": (*BINDINGS, *MYPY, *PICTURES),
+    "test": (*BINDINGS, *GIT, *MYPY, *PICTURES),
     "kunit": (), "tree": (),
     "check": (*SPARSE, *BINDINGS, *MYPY),
     "bindings": BINDINGS, "bindings-check": BINDINGS,

@@ -201,8 +201,9 @@ UNPACK = (Need("dpkg", program="dpkg"), Need("tar", program="tar"),
 MODULES = (*KERNEL_BUILD, *UNPACK, Need("pahole", program="pahole"))
 # A guest in QEMU, its programs and its initramfs.
 GUEST = (*MODULES, *X86_64, Need("cpio", program="cpio"))
+GIT = (Need("git", program="git"),)
 # make fresh: a Debian root, and a clone to put in it.
-FRESH = (Need("mmdebstrap", program="mmdebstrap"), Need("git", program="git"),
+FRESH = (Need("mmdebstrap", program="mmdebstrap"), *GIT,
          Need("tar", program="tar"))
 PROGRAMS = (Need("gcc", program="cc"), Need("libc6-dev", header="stdlib.h"),
             Need("make", program="make"))

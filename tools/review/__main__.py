@@ -21,8 +21,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fanout import tree as trees
-from fanout.host import (BUILD, KERNEL_BUILD, UNPACK, Failure, Need, require,
-                         say, shown, status_of)
+from fanout.host import (BUILD, GIT, KERNEL_BUILD, UNPACK, Failure, Need,
+                         require, say, shown, status_of)
 from review import histories, kernels, machine, page, replay, text
 from review.compare import Callers, Side, compare
 from review.findings import Report
@@ -31,8 +31,7 @@ from review.states import (EXPORTERS, FANOUT, STDIN, STOCK, WORKTREE, State,
                            commit_of, diffs_in, git, patched, read_patch,
                            state_of, touched)
 
-NEEDS = (*KERNEL_BUILD, Need("git", program="git"),
-         Need("binutils", program="addr2line"))
+NEEDS = (*KERNEL_BUILD, *GIT, Need("binutils", program="addr2line"))
 OUT = BUILD / "review"
 FORMATS = {"json": machine.to_json, "ktap": machine.to_ktap,
            "junit": machine.to_junit, "b4": machine.to_b4, "mail": text.mail}
