@@ -38,6 +38,7 @@ class Kernels:
 
     tree: KernelTree
     seconds: float = 60     # a boot may take
+    quiet: float = 15       # ... and may say nothing
 
     @property
     def folder(self) -> Path:
@@ -186,6 +187,23 @@ def build_patch(kernels: Kernels, state: State) -> None:
     _build(kernels, state, "patch")
 
 
+def _watch(kernel: subprocess.Popen[bytes], log: Path,
+           kernels: Kernels) -> str:
+    """Wait for @kernel, which writes @log. Return: how it hangs, if it does."""
+    start = spoke = time.monotonic()
+    size = 0
+    while kernel.poll() is None:
+        time.sleep(0.1)
+        now = time.monotonic()
+        if log.stat().st_size != size:
+            size, spoke = log.stat().st_size, now
+        if now - spoke > kernels.quiet:
+            return f"says nothing for {kernels.quiet:.0f} s"
+        if now - start > kernels.seconds:
+            return f"does not come to an end within {kernels.seconds:.0f} s"
+    return ""
+
+
 def boot(kernels: Kernels, image: Path, script: str, what: str,
          *arguments: str) -> str:
     """Run @script in the kernel @image, with more @arguments.
@@ -196,16 +214,15 @@ def boot(kernels: Kernels, image: Path, script: str, what: str,
     log.parent.mkdir(parents=True, exist_ok=True)
     path = log.with_suffix(".script")
     path.write_text(script)
-    try:
-        with log.open("wb") as console:
-            subprocess.run(
-                [image, "mem=256M", "dma_debug=off", "loglevel=7",
-                 "panic=-1",
-                 "con=null", "con0=fd:0,fd:1", f"review.script={path}", *arguments],
-                stdin=subprocess.DEVNULL, stdout=console,
-                stderr=subprocess.STDOUT, env=environment(), check=False,
-                timeout=kernels.seconds)
-    except subprocess.TimeoutExpired:
-        raise NotBuilt(f"{what}: the kernel does not come to an end within "
-                       f"{kernels.seconds:.0f} s: see {shown(log)}") from None
+    with log.open("wb") as console, subprocess.Popen(
+            [image, "mem=256M", "dma_debug=off", "loglevel=7", "panic=-1",
+             "con=null", "con0=fd:0,fd:1", f"review.script={path}", *arguments],
+            stdin=subprocess.DEVNULL, stdout=console,
+            stderr=subprocess.STDOUT, env=environment()) as kernel:
+        try:
+            trouble = _watch(kernel, log, kernels)
+        finally:
+            kernel.kill()
+    if trouble:
+        raise NotBuilt(f"{what}: the kernel {trouble}: see {shown(log)}")
     return log.read_text(errors="replace")

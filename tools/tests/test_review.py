@@ -4,6 +4,7 @@
 import contextlib
 import io
 import os
+import shutil
 import tempfile
 import unittest
 from collections.abc import Iterator
@@ -11,12 +12,13 @@ from email.message import EmailMessage
 from pathlib import Path
 
 from fanout.host import REPO, Failure
+from fanout.tree import KernelTree
 from review import histories, record
 from review.__main__ import exporter_of, parse
 from review.compare import (Callers, Frame, blame, changes, cost, differences,
                             out_of_order)
 from review.findings import Cost
-from review.kernels import first_error
+from review.kernels import Kernels, NotBuilt, boot, first_error
 from review.replay import _Steps
 from review.states import (State, diffs_in, patched, read_patch, state_of,
                            touched)
@@ -371,6 +373,37 @@ class BlameTest(unittest.TestCase):
             "driver/copy.c:12: no such thing")
         self.assertIn("undefined reference",
                       first_error("ld: a.o: undefined reference to `x'\n"))
+
+
+class BootTest(unittest.TestCase):
+    """A kernel that ends, and two that do not."""
+
+    def boot(self, commands: str, seconds: float, quiet: float) -> str:
+        """The console of a kernel of shell @commands."""
+        with tempfile.TemporaryDirectory() as folder:
+            image = Path(folder, "linux")
+            image.write_text(f"#!/bin/sh\n{commands}\n")
+            image.chmod(0o755)
+            tree = KernelTree(Path(folder), (6, 12, 0), f"test-{os.getpid()}")
+            try:
+                return boot(Kernels(tree, seconds, quiet), image, "", "test")
+            finally:
+                shutil.rmtree(tree.logs)
+
+    def test_the_console_of_one_that_ends(self) -> None:
+        """All it says."""
+        self.assertEqual(self.boot("echo review: done", 20, 20),
+                         "review: done\n")
+
+    def test_one_that_says_nothing_is_not_waited_for(self) -> None:
+        """However long it might have run."""
+        with self.assertRaisesRegex(NotBuilt, "says nothing for 1 s"):
+            self.boot("exec sleep 60", 40, 1)
+
+    def test_one_that_never_stops_talking(self) -> None:
+        """Is stopped as well."""
+        with self.assertRaisesRegex(NotBuilt, "come to an end within 2 s"):
+            self.boot("while sleep 0.1; do echo again; done", 2, 20)
 
 
 class BatteryTest(unittest.TestCase):
