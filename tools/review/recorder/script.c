@@ -122,9 +122,10 @@ static void write_now(struct late_write *late)
 {
 	if (dma_fence_is_signaled(&late->fence))
 		return;
-	if (late->importer->view[late->place])
+	if (late->importer->view[late->place]) {
 		put(late->importer->view[late->place]);
-	ears_hear_late(late->importer, late->place);
+		ears_hear_late(late->importer, late->place);
+	}
 	dma_fence_signal(&late->fence);
 }
 
@@ -348,6 +349,8 @@ static int step(char *text)
 	if (!strcmp(verb, "vmap"))
 		return dma_buf_vmap_unlocked(review_buffer.dmabuf, &kernel_map);
 	if (!strcmp(verb, "vunmap")) {
+		if (iosys_map_is_null(&kernel_map))
+			return -EINVAL;
 		dma_buf_vunmap_unlocked(review_buffer.dmabuf, &kernel_map);
 		iosys_map_clear(&kernel_map);
 		return 0;
@@ -373,18 +376,13 @@ static int step(char *text)
 		write_now(importer->fence);
 		return 0;
 	}
-	if (!strcmp(verb, "read")) {
-		find_place(text);
-		return 0;
-	}
-	if (strcmp(verb, "write")) {
-		fail("no verb %s", verb);
-		return -EINVAL;
-	}
 	place = importer->view[find_place(text)];
 	if (!place)
 		return -EINVAL;
-	put(place);
+	if (!strcmp(verb, "write"))
+		put(place);
+	else if (strcmp(verb, "read"))
+		fail("no verb %s", verb);
 	return 0;
 }
 
