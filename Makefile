@@ -97,9 +97,13 @@ merge: python
 
 .PHONY: demo
 demo: python
-	@$(RIG) demo $(STOCK) \
+	@$(RIG) demo $(STOCK) --module '$(MODULE)' \
 		$(if $(filter-out 0,$(DEBUG)),--debug) \
 		$(if $(filter-out 0,$(HUGETLB)),--hugetlb)
+
+.PHONY: examples
+examples: python
+	@$(RIG) examples $(STOCK) --module '$(MODULE)'
 
 .PHONY: review
 review: python
@@ -134,6 +138,15 @@ hostile: python
 .PHONY: module
 module: python
 	@$(FANOUT) module $(STOCK) --kdir '$(KDIR)'
+
+.PHONY: deb
+deb: python
+	@$(FANOUT) deb
+
+.PHONY: deb-test
+deb-test: python
+	@$(FANOUT) deb-test --suite '$(SUITE)' \
+		$(if $(filter-out 0,$(KEEP)),--keep)
 
 .PHONY: fresh
 fresh: python

@@ -4,11 +4,12 @@
 import argparse
 import sys
 
-from fanout import (check, coverage, fresh, headers, kunit, module, mutants,
-                    tree)
-from fanout.host import (BINDINGS, BUILD, COVERAGE, FRESH, GIT, KERNEL_BUILD,
-                         MODULES, MYPY, PICTURES, PROGRAMS, SPARSE, UNPACK,
-                         X86_64, Need, Totals, require, status_of)
+from fanout import (check, coverage, deb, deb_test, fresh, headers, kunit,
+                    module, mutants, tree)
+from fanout.host import (BINDINGS, BUILD, COVERAGE, DEB, FRESH, GIT, GUEST,
+                         KERNEL_BUILD, MODULES, MYPY, PICTURES, PROGRAMS,
+                         SPARSE, UNPACK, X86_64, Need, Totals, require,
+                         status_of)
 
 # What each command needs, all asked for as it starts.
 NEEDS: dict[str, tuple[Need, ...]] = {
@@ -20,13 +21,15 @@ NEEDS: dict[str, tuple[Need, ...]] = {
     "mutants": X86_64,
     "module": (*MODULES, *SPARSE),
     "model": PROGRAMS, "merge": PROGRAMS,
+    "deb": DEB, "deb-test": (*DEB, *FRESH, *GUEST),
     "fresh": FRESH,
 }
 # Those whose programs the Makefile builds; here they only ask for their needs.
 NATIVE = ("model", "merge")
+PACKAGED = ("deb", "deb-test")
 # Those that begin with a kernel tree.
 OF_A_TREE = tuple(command for command in NEEDS
-                  if command not in ("module", *NATIVE, "fresh"))
+                  if command not in ("module", *NATIVE, *PACKAGED, "fresh"))
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -67,15 +70,19 @@ def parse(arguments: list[str]) -> argparse.Namespace:
                        "headers package of the kernel")
     add("model", "make sure that the model's program can be built")
     add("merge", "make sure that the merge's programs can be built")
+    add("deb", "build the Debian package, whose module DKMS makes")
+    tried = add("deb-test", "install the package on minimal Debians, and boot "
+                "what DKMS built there")
     pristine = add("fresh", "make targets on a minimal Debian that has nothing")
-    pristine.add_argument("--suite", default="", metavar="NAME",
-                          help=f"{' or '.join(fresh.SUITES)}")
+    for command in (tried, pristine):
+        command.add_argument("--suite", default="", metavar="NAME",
+                             help=f"{' or '.join(fresh.SUITES)}")
+        command.add_argument("--keep", action="store_true",
+                             help="do not remove the root afterwards")
     pristine.add_argument("--targets", default="", metavar="TARGETS",
                           help="what to make there, one after the other; "
                           "variables go with the target before them "
                           f"(default: {fresh.TARGETS})")
-    pristine.add_argument("--keep", action="store_true",
-                          help="do not remove the root afterwards")
     return parser.parse_args(arguments)
 
 
@@ -96,9 +103,9 @@ def perform(options: argparse.Namespace) -> Totals:
     if options.command == "mutants" and options.list:
         mutants.show(options.only)
         return Totals()
-    if options.command == "fresh":
+    if options.command in ("fresh", "deb-test"):
         fresh.check_choice(options.suite)
-    elif options.command not in NATIVE:
+    elif options.command not in (*NATIVE, *PACKAGED):
         tree.check_choice(options.kernel, getattr(options, "ktree", "")
                           or getattr(options, "kdir", ""))
     require(needs_of(options))
@@ -107,6 +114,10 @@ def perform(options: argparse.Namespace) -> Totals:
     if options.command == "fresh":
         return fresh.fresh(options.suite or fresh.SUITES[0],
                            options.targets or fresh.TARGETS, options.keep)
+    if options.command == "deb":
+        return deb.build_deb()
+    if options.command == "deb-test":
+        return deb_test.deb_test(options.suite, options.keep)
     if options.command == "module":
         return module.build_module(options.kernel or tree.DEFAULT,
                                    options.kdir)
@@ -136,7 +147,8 @@ def main() -> int:
     """Return: 0 if everything passed, 1 if not, 2 if it could not be tried."""
     options = parse(sys.argv[1:])
     # A pristine root has nothing to do with this checkout's builds.
-    with tree.locked(fresh.ROOTS if options.command == "fresh" else BUILD):
+    roots = {"fresh": fresh.ROOTS, "deb-test": deb_test.ROOTS}
+    with tree.locked(roots.get(options.command, BUILD)):
         totals = perform(options)
     if options.command not in ("tree", *NATIVE) and \
             not getattr(options, "list", False):

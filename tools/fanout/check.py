@@ -26,6 +26,7 @@ _NOT_IN_PROGRAMS = ("ARRAY_SIZE", "BIT_MACRO", "PREFER_KERNEL_TYPES",
                     "PREFER_DEFINED_ATTRIBUTE_MACRO")
 EXCUSED = (
     ("tools/*", _NOT_IN_PROGRAMS, "programs have none of the kernel's macros"),
+    ("docs/*", _NOT_IN_PROGRAMS, "the same"),
     ("tools/rig/guest/hostile/*.c",
      ("USE_NEGATIVE_ERRNO", "VOLATILE", "ENOSYS"),
      "errno is what user space sees, and touching memory is the point"),
@@ -70,7 +71,7 @@ def rooms(log: Path) -> bool:
 
 def checkpatch(kernel: KernelTree, log: Path) -> bool:
     """checkpatch.pl --strict finds nothing but what is excused."""
-    files = sources("driver", "kunit", "tools")
+    files = sources("driver", "kunit", "tools", "docs")
     status = run("checkpatch", [
         kernel.farm / "scripts/checkpatch.pl", "--strict", "--no-tree",
         "--emacs", "--show-types", "--summary-file", "-f",
@@ -149,13 +150,14 @@ def all_tests(kernel: KernelTree, log: Path) -> bool:
 
 
 def mypy(log: Path) -> bool:
-    """The tools' types fit, under mypy --strict.
+    """The types of tools and examples fit, under mypy --strict.
 
     What is imported may be there or not, with types or without.
     """
-    files = list((REPO / "tools").rglob("*.py"))
+    folders = ("tools", "docs/examples")
+    files = [file for folder in folders for file in (REPO / folder).rglob("*.py")]
     return run("mypy", ["mypy", "--strict", "--ignore-missing-imports",
-                        f"--cache-dir={BUILD}/mypy", "tools"], log) == 0 \
+                        f"--cache-dir={BUILD}/mypy", *folders], log) == 0 \
         and not not_said(log, {
             REPO / "tools": rf"^Success: .* in {len(files)} source files"})
 

@@ -12,7 +12,8 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from fanout import apt
@@ -32,6 +33,7 @@ for node in null zero full random urandom tty; do
 	touch "$1/dev/$node"
 	mount --bind "/dev/$node" "$1/dev/$node"
 done
+ln -sfn /proc/self/fd "$1/dev/fd"
 mkdir -p "$1/dev/shm" "$1/root/.cache/udmabuf-fanout/ccache"
 mount -t tmpfs -o mode=1777 tmpfs "$1/dev/shm"
 mount --bind "$2" "$1/root/.cache/udmabuf-fanout/ccache"
@@ -107,6 +109,23 @@ def namespace() -> list[str]:
     return command
 
 
+@contextmanager
+def empty(folder: Path, keep: bool, inside: Sequence[str]) -> Iterator[None]:
+    """@folder to make a root in, which is removed afterwards unless @keep."""
+    if folder.is_dir() and any(folder.iterdir()):
+        raise Failure(f"{shown(folder)} is not empty: another run left it, or "
+                      "is still going on. Remove it and try again")
+    folder.mkdir(parents=True, exist_ok=True)
+    (CACHE / "ccache").mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        if keep:
+            say("fresh", f"kept: {shown(folder)}")
+        else:
+            subprocess.run([*inside, "rm", "-rf", folder], check=False)
+
+
 def make_root(suite: str, folder: Path, inside: Sequence[str]) -> Path:
     """A minimal Debian @suite in @folder, with a clone of this checkout."""
     root, tarball = folder / "root", folder / "root.tar"
@@ -141,13 +160,17 @@ def totals_of(text: str, status: int) -> Totals:
     return totals
 
 
+def there(line: str, root: Path, inside: Sequence[str]) -> list[str | Path]:
+    """The command that runs @line in the clone in @root."""
+    return [*inside, "sh", "-ec", _INSIDE, "sh", root, CACHE / "ccache", line]
+
+
 def make_there(line: str, target: str, root: Path, log: Path,
                inside: Sequence[str]) -> Totals:
     """Run @line, which makes @target, in @root."""
     start = time.monotonic()
     say("fresh", line)
-    status = run(f"fresh {target}", [*inside, "sh", "-ec", _INSIDE, "sh", root,
-                                     CACHE / "ccache", line], log)
+    status = run(f"fresh {target}", there(line, root, inside), log)
     text = log.read_text(errors="replace")
     totals = totals_of(text, status)
     say_totals(f"fresh {target}", totals, time.monotonic() - start)
@@ -162,12 +185,7 @@ def fresh(suite: str, targets: str, keep: bool) -> Totals:
     """make fresh."""
     wanted = split(targets)
     folder = ROOTS / suite
-    if folder.is_dir() and any(folder.iterdir()):
-        raise Failure(f"{shown(folder)} is not empty: another run left it, or "
-                      "is still going on. Remove it and try again")
     inside = namespace()
-    folder.mkdir(parents=True, exist_ok=True)
-    (CACHE / "ccache").mkdir(parents=True, exist_ok=True)
     changes = apt.output("git", "-C", str(REPO), "status", "--porcelain")
     if changes:
         say("fresh", f"{len(changes.splitlines())} uncommitted changes are not "
@@ -175,7 +193,7 @@ def fresh(suite: str, targets: str, keep: bool) -> Totals:
     logs = LOGS / f"fresh-{suite}"
     shutil.rmtree(logs, ignore_errors=True)
     totals = Totals()
-    try:
+    with empty(folder, keep, inside):
         root = make_root(suite, folder, inside)
         lines = lines_for((root / HOME / "README.md").read_text(), wanted)
         for number, (target, line) in enumerate(zip(wanted, lines), 1):
@@ -185,9 +203,4 @@ def fresh(suite: str, targets: str, keep: bool) -> Totals:
         inner = root / HOME / "build/log"
         if inner.is_dir():
             shutil.copytree(inner, logs / "its-own", symlinks=True)
-    finally:
-        if keep:
-            say("fresh", f"kept: {shown(folder)}")
-        else:
-            subprocess.run([*inside, "rm", "-rf", folder], check=False)
     return totals

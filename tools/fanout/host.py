@@ -205,6 +205,9 @@ GIT = (Need("git", program="git"),)
 # make fresh: a Debian root, and a clone to put in it.
 FRESH = (Need("mmdebstrap", program="mmdebstrap"), *GIT,
          Need("tar", program="tar"))
+# make deb: Debian's own tools for packages of modules.
+DEB = (Need("debhelper", program="dh"), Need("dh-dkms", program="dh_dkms"),
+       Need("dpkg-dev", program="dpkg-buildpackage"))
 PROGRAMS = (Need("gcc", program="cc"), Need("libc6-dev", header="stdlib.h"),
             Need("make", program="make"))
 

@@ -7,12 +7,12 @@ import time
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from fanout.host import (BUILD, GUEST, KERNEL_BUILD, PICTURES, UNPACK, Totals,
-                         colour, require, say, shown, status_of)
+from fanout.host import (BUILD, GUEST, KERNEL_BUILD, PICTURES, UNPACK, Failure,
+                         Totals, colour, require, say, shown, status_of)
 from fanout.logscan import foreign_races
 from fanout.tree import add_kernel, add_ktree, check_choice, locked
-from rig import (bench, hostile, kernel, machine, picture, player, races,
-                 results)
+from rig import (bench, examples, hostile, kernel, machine, picture, player,
+                 races, results)
 
 # The kernel's selftest wants 1024 huge pages, scenarios want their own; with
 # --hugetlb one of them wants memory below 4 GiB.
@@ -21,15 +21,18 @@ LOW_HUGE_PAGES = "hugepages=0:8,1:1100"
 # 1 GiB of them and what the kernel takes; 8 bounced mappings of 64 MiB, and no more:
 # what swiotlb has, copies have not.
 BENCH_MEMORY = "hugepages=1:520 swiotlb=262144"
+# Frames of one camera, a page each; more for what is still held.
+EXAMPLE_MEMORY = "hugepages=1:32"
 # Two races map 2 MiB pages.
 RACE_MEMORY = "hugepages=1:16"
 # What each command that boots a kernel needs, all asked for as it starts.
-NEEDS = {"demo": GUEST, "bench": GUEST, "races": GUEST, "player": GUEST,
-         "hostile": (*KERNEL_BUILD, *UNPACK)}
+NEEDS = {"demo": GUEST, "examples": GUEST, "bench": GUEST, "races": GUEST,
+         "player": GUEST, "hostile": (*KERNEL_BUILD, *UNPACK)}
 # The random player plays for so many seconds.
 PLAYED = 60
 SCENARIO = '{"scenario"'
 RACE = '{"race"'
+EXAMPLE = '{"program"'
 BENCH = '{"bench"'
 
 
@@ -54,6 +57,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     demo.add_argument("--debug", action="store_true",
                       help="ours only, on a kernel with KASAN, lockdep and "
                       "DMA API debugging, built from source (10 minutes)")
+    played = add("examples", "run docs/examples and the report command in a "
+                 "guest (a minute)")
+    for command in (demo, played):
+        command.add_argument("--module", default="", metavar="KO",
+                             help="the driver as built elsewhere for the guest's "
+                             "kernel, instead of building it")
     add("bench", "measure each step of the three exporters on an instruction "
         "clock (5 minutes)")
     race = add("races", "play races and the hostile program in a guest with two "
@@ -107,7 +116,7 @@ def demo(options: argparse.Namespace) -> tuple[Totals, str]:
     start = time.monotonic()
     guest = kernel.built_kernel("debug", options.kernel) if options.debug \
         else kernel.stock_kernel(options.kernel)
-    archive = kernel.initramfs(guest)
+    archive = kernel.initramfs(guest, options.module)
     name = "demo" + ("-debug" if options.debug else "") + \
         ("-all-bounced" if options.all_bounced else "") + \
         ("-hugetlb" if options.hugetlb else "")
@@ -137,6 +146,23 @@ def demo(options: argparse.Namespace) -> tuple[Totals, str]:
         print(colour("ok    " if good else "FAILED", 32 if good else 31), what)
     print(f"{shown(out)} has all of it; {time.monotonic() - start:.0f} s\n")
     return results.totals(report, verdict), text
+
+
+def play_examples(options: argparse.Namespace) -> Totals:
+    """Play the examples, and say how it went."""
+    start = time.monotonic()
+    guest = kernel.stock_kernel(options.kernel)
+    archive = examples.initramfs(guest, options.module)
+    say("examples", f"booting linux {guest.release} in QEMU, a minute")
+    lines = machine.run_guest(
+        machine.Boot("examples", guest, archive, (
+            EXAMPLE_MEMORY, "PYTHONHASHSEED=0"), 1500),
+        lambda text: f"{text.count(EXAMPLE)} programs")
+    report = examples.parse(lines)
+    found = examples.verdicts(report)
+    examples.show(report, found)
+    print(f"{time.monotonic() - start:.0f} s\n")
+    return examples.totals(found)
 
 
 def bench_all(options: argparse.Namespace) -> Totals:
@@ -234,6 +260,8 @@ def play(options: argparse.Namespace) -> Totals:
     try:
         if options.command == "bench":
             return bench_all(options)
+        if options.command == "examples":
+            return play_examples(options)
         if options.command == "races":
             return race_all(options)
         if options.command == "player":
@@ -262,6 +290,12 @@ def main() -> int:
     check_choice(options.kernel, getattr(options, "ktree", ""))
     with locked(BUILD):
         require(NEEDS[options.command])
+        if options.command in ("demo", "examples"):
+            if options.module and getattr(options, "debug", False):
+                raise Failure("MODULE= is a module for the stock kernel, and "
+                              "DEBUG=1 boots another: give one of them")
+            options.module = kernel.check_module(options.module,
+                                                 options.kernel)
         totals = play(options)
     print(totals, file=sys.stderr if options.command == "demo"
           and options.json else sys.stdout)

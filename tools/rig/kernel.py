@@ -5,6 +5,7 @@ The stock kernel is Debian's newest image of the series, unpacked beside the
 headers that `make module` uses. The others are built from the source package.
 """
 
+import lzma
 import re
 import subprocess
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from fanout.headers import stock_headers
 from fanout.host import (CACHE, JOBS, REPO, Failure, environment, run, say,
                          show_failure)
 from fanout.kunit import build_kernel
-from fanout.tree import KernelTree, choose, locked, prepare, series_of
+from fanout.tree import DEFAULT, KernelTree, choose, locked, prepare, series_of
 
 GUEST = REPO / "tools/rig/guest"
 SELFTEST = "tools/testing/selftests/drivers/dma-buf/udmabuf.c"
@@ -73,7 +74,7 @@ def hostile_sources() -> list[Path]:
     return sorted((GUEST / "hostile").glob("*.c"))
 
 
-def _logged(what: str, command: list[str | Path], log: Path,
+def logged(what: str, command: list[str | Path], log: Path,
             failure: str) -> None:
     """Run @command; if it fails, show why and stop with @failure."""
     if run(what, command, log, append=True):
@@ -143,11 +144,11 @@ def built_kernel(name: str, kernel: str) -> Kernel:
     if not config.is_file() or config.stat().st_mtime < max(
             fragment.stat().st_mtime for fragment in fragments):
         failure = f"the {what} could not be configured"
-        _logged("configure", [*make, "tinyconfig"], log, failure)
-        _logged("configure", [tree.path / "scripts/kconfig/merge_config.sh",
-                              "-m", "-O", build, config, *fragments],
-                log, failure)
-        _logged("configure", [*make, "olddefconfig"], log, failure)
+        logged("configure", [*make, "tinyconfig"], log, failure)
+        logged("configure", [tree.path / "scripts/kconfig/merge_config.sh",
+                             "-m", "-O", build, config, *fragments],
+               log, failure)
+        logged("configure", [*make, "olddefconfig"], log, failure)
     lost = sorted(set(wanted_options("".join(
         fragment.read_text() for fragment in fragments)))
                   - set(config.read_text().splitlines()))
@@ -156,8 +157,8 @@ def built_kernel(name: str, kernel: str) -> Kernel:
                       f"{' or '.join(names)} needs a change")
     say(what, "building" if built_from.is_file() else
         f"building it, about {minutes} on 2 cores")
-    _logged(what, [*make, "bzImage", "modules"], log,
-            f"the {what} could not be built")
+    logged(what, [*make, "bzImage", "modules"], log,
+           f"the {what} could not be built")
     return Kernel(name, build / "arch/x86/boot/bzImage", build,
                   built_from.read_text().strip(), tree)
 
@@ -180,24 +181,85 @@ def _copy_changed(source: Path, target: Path) -> None:
             copy.write_bytes(path.read_bytes())
 
 
+def check_module(module: str, kernel: str) -> Path | None:
+    """MODULE=, if the newest stock kernel of @kernel takes it."""
+    if not module:
+        return None
+    path = Path(module).absolute()
+    if not path.is_file():
+        raise Failure(f"MODULE={module}: no such file")
+    release = stock_headers(kernel or DEFAULT).release
+    found = re.search(rb"\0vermagic=(\S+) ", module_bytes(path))
+    if found is None:
+        raise Failure(f"MODULE={module} is not a kernel module")
+    if found[1].decode() != release:
+        raise Failure(f"MODULE={module} is for {found[1].decode()}, and the "
+                      f"guest has {release}: build it for that")
+    return path
+
+
+def module_bytes(module: Path) -> bytes:
+    """The module in @module, which may be compressed."""
+    raw = module.read_bytes()
+    return lzma.decompress(raw) if module.suffix == ".xz" else raw
+
+
+def put_modules(kernel: Kernel, module: Path | None, root: Path,
+                log: Path) -> list[str]:
+    """Build the driver and the importer for @kernel, and put them into @root.
+
+    Where @module is given it is the driver, as it is, with its signature.
+
+    Return: their names, in the order in which they can be loaded.
+    """
+    for built in _build_modules(kernel, log):
+        logged("modules", ["objcopy", "-g", built, root / built.name], log,
+               "a module could not be stripped")
+    if module:
+        (root / DRIVER).write_bytes(module_bytes(module))
+    return [DRIVER, IMPORTER]
+
+
+def pack(root: Path, archive: Path, log: Path) -> Path:
+    """Pack all of @root as an initramfs. Return: @archive."""
+    names = sorted(str(path.relative_to(root)) for path in root.rglob("*"))
+    with archive.open("wb") as out, log.open("a") as errors:
+        packed = subprocess.run(
+            ["cpio", "-o", "-H", "newc", "--quiet"], cwd=root, stdout=out,
+            stderr=errors, env=environment(), check=False,
+            input="".join(f"{name}\n" for name in names).encode())
+    if packed.returncode:
+        show_failure(log)
+        raise Failure("cpio could not pack the initramfs")
+    return archive
+
+
+def log_of(kernel: Kernel, what: str) -> Path:
+    """The log of building @what for @kernel, empty."""
+    log = kernel.tree.logs / f"rig-{what}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("")
+    return log
+
+
 def _build_modules(kernel: Kernel, log: Path) -> list[Path]:
     """The importer and the driver as modules for @kernel."""
     build = kernel.build / "modules"
     _copy_changed(REPO / "driver", build / "driver")
     _copy_changed(GUEST, build / "importer")
     (build / "Kbuild").write_text("obj-m += driver/ importer/\n")
-    _logged("modules", ["make", "-C", kernel.headers, f"M={build}",
-                        f"-j{JOBS}", "CONFIG_UDMABUF_FANOUT=m",
-                        "CONFIG_EDU_IMPORTER=m", "modules"], log,
-            "the guest's modules could not be built")
+    logged("modules", ["make", "-C", kernel.headers, f"M={build}",
+                       f"-j{JOBS}", "CONFIG_UDMABUF_FANOUT=m",
+                       "CONFIG_EDU_IMPORTER=m", "modules"], log,
+           "the guest's modules could not be built")
     return [build / "driver" / DRIVER, build / "importer" / IMPORTER]
 
 
 def build_hostile(program: Path, log: Path) -> None:
     """Build the hostile user as @program."""
-    _logged("hostile", ["gcc", *GUEST_FLAGS, "-o", program,
-                        *hostile_sources()], log,
-            "the hostile program could not be built")
+    logged("hostile", ["gcc", *GUEST_FLAGS, "-o", program,
+                       *hostile_sources()], log,
+           "the hostile program could not be built")
 
 
 def um_kernel(kernel: str, ktree: str) -> Kernel:
@@ -209,33 +271,19 @@ def um_kernel(kernel: str, ktree: str) -> Kernel:
     return Kernel("um", build / "linux", build, release, tree)
 
 
-def initramfs(kernel: Kernel) -> Path:
+def initramfs(kernel: Kernel, module: Path | None = None) -> Path:
     """Build what the guest runs for @kernel and pack it."""
-    log = kernel.tree.logs / f"rig-{kernel.name}-build.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_text("")
+    log = log_of(kernel, f"{kernel.name}-build")
     root = kernel.build / "root"
     root.mkdir(parents=True, exist_ok=True)
-    for module in _build_modules(kernel, log):
-        _logged("modules", ["objcopy", "-g", module, root / module.name], log,
-                "a module could not be stripped")
-    _logged("guest", ["gcc", *GUEST_FLAGS, "-o", root / "init",
-                      *guest_sources()], log,
-            "the guest program could not be built")
+    put_modules(kernel, module, root, log)
+    logged("guest", ["gcc", *GUEST_FLAGS, "-o", root / "init",
+                     *guest_sources()], log,
+           "the guest program could not be built")
     build_hostile(root / "hostile", log)
     # Newer ones include kselftest.h by its name alone.
-    _logged("selftest", ["gcc", "-static", "-O2", "-o", root / "selftest",
-                         f"-I{kernel.tree.path}/tools/testing/selftests",
-                         kernel.tree.path / SELFTEST], log,
-            "the kernel's selftest could not be built")
-    archive = kernel.build / "initramfs"
-    with archive.open("wb") as out, log.open("a") as errors:
-        packed = subprocess.run(
-            ["cpio", "-o", "-H", "newc", "--quiet"], cwd=root, stdout=out,
-            stderr=errors, env=environment(), check=False,
-            input="".join(f"{path.name}\n" for path in sorted(root.iterdir()))
-            .encode())
-    if packed.returncode:
-        show_failure(log)
-        raise Failure("cpio could not pack the initramfs")
-    return archive
+    logged("selftest", ["gcc", "-static", "-O2", "-o", root / "selftest",
+                        f"-I{kernel.tree.path}/tools/testing/selftests",
+                        kernel.tree.path / SELFTEST], log,
+           "the kernel's selftest could not be built")
+    return pack(root, kernel.build / "initramfs", log)
