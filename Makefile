@@ -7,6 +7,8 @@ FANOUT = PYTHONPATH=tools $(PYTHON) -m fanout
 RIG = PYTHONPATH=tools $(PYTHON) -m rig
 REVIEW = PYTHONPATH=tools $(PYTHON) -m review
 STOCK = $(if $(KERNEL),--kernel '$(KERNEL)')
+# Of the rig, whose machine is not UML.
+MACHINE = $(if $(filter-out um,$(ARCH)),--arch '$(ARCH)')
 TREE = $(STOCK) $(if $(KTREE),--ktree '$(KTREE)')
 
 .PHONY: help
@@ -16,6 +18,7 @@ help:
 	@echo 'make demo            what a CPU and two devices see through each exporter,'
 	@echo '                     in QEMU on a stock kernel (DEBUG=1: a debug kernel;'
 	@echo '                     HUGETLB=1: memfds with pages of 2 MiB)'
+	@echo '     ARCH=arm64      ... where no device is coherent (COHERENT=1: all are)'
 	@echo 'make review          what a change does to the syncs, and who reads old'
 	@echo '                     data by it; five minutes the first time, then 40 s'
 	@echo '     BASE=WHAT PATCH=WHAT   ... a revision, worktree, stock, a patch file'
@@ -32,6 +35,7 @@ help:
 	@echo '                     minute (DEBUG=1, HUGETLB=1, ARGS=... as above)'
 	@echo 'make bench           what each step costs, in instructions, beside the'
 	@echo '                     stock exporters; five minutes'
+	@echo '     ARCH=arm64      ... START and END, by number and kind of importers'
 	@echo 'make kunit           the KUnit suites in the plain UML kernel'
 	@echo '     DEBUG=1         ... with KASAN, lockdep and DMA API debugging'
 	@echo '     ARCH=x86_64     ... under QEMU; also arm64'
@@ -51,6 +55,7 @@ help:
 	@echo '                     a test (ONLY=GLOB,...: these; LIST=1: show them)'
 	@echo 'make module          build/module/udmabuf_fanout.ko'
 	@echo '     KDIR=/path      ... against these kernel headers'
+	@echo '     ARCH=arm64      ... for another machine; also armhf, riscv64'
 	@echo 'make tree            build/6.12/linux, for the kernel'\''s own kunit.py'
 	@echo 'make bindings        generate the bindings'
 	@echo 'make bindings-check  fail if they are not what the tree gives'
@@ -97,7 +102,8 @@ merge: python
 
 .PHONY: demo
 demo: python
-	@$(RIG) demo $(STOCK) --module '$(MODULE)' \
+	@$(RIG) demo $(STOCK) $(MACHINE) --module '$(MODULE)' \
+		$(if $(filter-out 0,$(COHERENT)),--coherent) \
 		$(if $(filter-out 0,$(DEBUG)),--debug) \
 		$(if $(filter-out 0,$(HUGETLB)),--hugetlb)
 
@@ -127,7 +133,7 @@ player: python
 
 .PHONY: bench
 bench: python
-	@$(RIG) bench $(STOCK)
+	@$(RIG) bench $(STOCK) $(MACHINE)
 
 .PHONY: hostile
 hostile: python
@@ -137,7 +143,7 @@ hostile: python
 
 .PHONY: module
 module: python
-	@$(FANOUT) module $(STOCK) --kdir '$(KDIR)'
+	@$(FANOUT) module $(STOCK) $(MACHINE) --kdir '$(KDIR)'
 
 .PHONY: deb
 deb: python

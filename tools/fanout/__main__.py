@@ -6,6 +6,7 @@ import sys
 
 from fanout import (check, coverage, deb, deb_test, fresh, headers, kunit,
                     module, mutants, tree)
+from fanout.arch import FOREIGN, named
 from fanout.host import (BINDINGS, BUILD, COVERAGE, DEB, FRESH, GIT, GUEST,
                          KERNEL_BUILD, MODULES, MYPY, PICTURES, PROGRAMS,
                          SPARSE, UNPACK, X86_64, Need, Totals, require,
@@ -15,7 +16,8 @@ from fanout.host import (BINDINGS, BUILD, COVERAGE, DEB, FRESH, GIT, GUEST,
 NEEDS: dict[str, tuple[Need, ...]] = {
     "test": (*BINDINGS, *GIT, *MYPY, *PICTURES),
     "kunit": (), "tree": (),
-    "check": (*SPARSE, *BINDINGS, *MYPY),
+    "check": (*SPARSE, *BINDINGS, *MYPY, *MODULES,
+              *(need for arch in FOREIGN.values() for need in arch.needs)),
     "bindings": BINDINGS, "bindings-check": BINDINGS,
     "coverage": (*X86_64, *COVERAGE),
     "mutants": X86_64,
@@ -68,6 +70,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     build.add_argument("--kdir", default="", metavar="DIR",
                        help="kernel build folder, instead of the newest "
                        "headers package of the kernel")
+    build.add_argument("--arch", default="", metavar="WORD",
+                       help=f"{', '.join(FOREIGN)}, instead of this machine")
     add("model", "make sure that the model's program can be built")
     add("merge", "make sure that the merge's programs can be built")
     add("deb", "build the Debian package, whose module DKMS makes")
@@ -94,7 +98,8 @@ def needs_of(options: argparse.Namespace) -> list[Need]:
     if options.command == "kunit":
         needs += kunit.MACHINES[options.arch].needs
     if options.command == "module":
-        needs += headers.needs_of(options.kdir)
+        needs += headers.needs_of(options.kdir, named(options.arch))
+        needs += named(options.arch).needs
     return needs
 
 
@@ -119,8 +124,8 @@ def perform(options: argparse.Namespace) -> Totals:
     if options.command == "deb-test":
         return deb_test.deb_test(options.suite, options.keep)
     if options.command == "module":
-        return module.build_module(options.kernel or tree.DEFAULT,
-                                   options.kdir)
+        return module.build_module(options.kernel, options.kdir,
+                                   named(options.arch))
     kernel = tree.choose(options.kernel, options.ktree)
     tree.prepare(kernel)
     if options.command == "test":

@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,41 +132,44 @@ def mirror() -> str:
     return base
 
 
-def newer_suites() -> Archive:
-    """The suites of the machine's mirror that have newer kernels.
+def _keeping(folder: Path, what: str, sources: Callable[[], list[str]],
+             foreign: str, unavailable: str) -> Archive:
+    """A view of @sources, "mirror suite" each, kept in @folder.
 
-    Their lists are kept in the cache folder and looked at again after a day;
-    the machine's apt does not learn of them.
+    It is of the architecture @foreign, or of this machine's. The lists are
+    looked at again after a day; the machine's apt does not learn of them.
     """
-    folder = CACHE / "apt"
     archive = Archive((
         f"-oDir::Etc::sourcelist={folder}/sources.list",
         "-oDir::Etc::sourceparts=/dev/null",
         f"-oDir::State::Lists={folder}/lists",
         f"-oDir::Cache={folder}/cache",
         # or the machine's packages would be candidates, too
-        "-oDir::State::status=/dev/null"))
+        "-oDir::State::status=/dev/null",
+        *([f"-oAPT::Architecture={foreign}",
+           f"-oAPT::Architectures={foreign}"] if foreign else [])))
     stamp = folder / "updated"
     if stamp.is_file() and time.time() - stamp.stat().st_mtime < DAY:
         return archive
-    base = mirror()
-    say("package lists", f"of {', '.join(NEWER_SUITES)} from {base} (20 s)")
+    lines = sources()
+    base = lines[0].split()[0]
+    say("package lists", f"of {what} from {base} (20 s)")
     known = stamp.is_file()
     try:
         for name in ("lists/partial", "cache/archives/partial"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         key = f"[signed-by={KEYRING}] " if KEYRING.is_file() else ""
         (folder / "sources.list").write_text("".join(
-            f"deb {key}{base} {suite} main\n" for suite in NEWER_SUITES))
+            f"deb {key}{line} main\n" for line in lines))
         # One suite that this mirror has not got is not the end of it, nor is
         # no network where there are older lists.
         failed = run("package lists", ["apt-get", *archive.options, "update"],
                      LOG, append=True)
-        if not archive.names("linux-source-"):
-            raise Failure(
-                f"{base} has no {' or '.join(NEWER_SUITES)} with kernels, or "
-                f"there is no network (apt's words: {shown(LOG)}): give a "
-                "kernel tree with KTREE=")
+        if not archive.names("linux-headers-"):
+            raise Failure(f"{base} has no {unavailable}, or there is no "
+                          f"network (apt's words: {shown(LOG)})"
+                          + ("" if foreign else
+                             ": give a kernel tree with KTREE="))
     except BaseException:
         if not known:
             shutil.rmtree(folder, ignore_errors=True)
@@ -174,6 +177,46 @@ def newer_suites() -> Archive:
     if not (known and failed):
         stamp.touch()
     return archive
+
+
+def newer_suites(foreign: str = "") -> Archive:
+    """The suites of the machine's mirror that have newer kernels."""
+    def sources() -> list[str]:
+        base = mirror()
+        return [f"{base} {suite}" for suite in NEWER_SUITES]
+
+    what = ", ".join(NEWER_SUITES)
+    return _keeping(
+        CACHE / "-".join(("apt", *([foreign] if foreign else []))),
+        f"{what} for {foreign}" if foreign else what, sources, foreign,
+        f"{' or '.join(NEWER_SUITES)} with kernels"
+        + (f" for {foreign}" if foreign else ""))
+
+
+def own_suites(uris: str, release: str) -> list[str]:
+    """The "mirror suite"s of @release, and what updates it, in apt's @uris."""
+    return [f"{base} {suite}" for base, suite in releases(uris)
+            if suite == release or suite.startswith(f"{release}-")]
+
+
+def of_architecture(foreign: str) -> Archive:
+    """The suites that this machine's apt uses, for another architecture.
+
+    The machine's own if @foreign is empty.
+    """
+    if not foreign:
+        return MACHINE
+
+    def sources() -> list[str]:
+        found = own_suites(update_uris(), codename())
+        if not found:
+            raise Failure("apt names no mirror of this release here, so there "
+                          f"are no packages for {foreign}")
+        return found
+
+    return _keeping(CACHE / f"apt-{foreign}-{codename()}",
+                    f"{codename()} for {foreign}", sources, foreign,
+                    f"kernels for {foreign}")
 
 
 def update() -> None:

@@ -17,7 +17,7 @@ from fanout.host import (BUILD, JOBS, LOGS, REPO, NothingToDo, Totals, run, say,
                          say_totals, show_failure, shown)
 from fanout.kunit import build_folder, command, configure
 from fanout.logscan import not_said
-from fanout.module import RUN_SPARSE, WARNING, quiet
+from fanout.module import RUN_SPARSE, WARNING, build_foreign, quiet
 from fanout.rooms import misplaced
 from fanout.tree import JOINT, KernelTree
 
@@ -206,6 +206,7 @@ def check_all(kernel: KernelTree) -> Totals:
     totals += check_bindings(kernel)
     if kernel.name == tree.DEFAULT:
         totals += newest_bindings()
+    totals += build_foreign(kernel)
     return totals + check_types()
 
 

@@ -160,21 +160,25 @@ class Need:
     program: str = ""
     header: str = ""
     module: str = ""
+    compiler: str = "cc"    # whose header it is
 
     def present(self) -> bool:
         """Whether this machine has it."""
         if self.program:
             return shutil.which(self.program) is not None
-        if self.header and shutil.which("cc") is None:
-            return any(path.is_file() for folder in ("", "*/") for path in
-                       Path("/usr/include").glob(folder + self.header))
-        probe = ["cc", "-fsyntax-only", "-include", self.header,
+        if self.header and shutil.which(self.compiler) is None:
+            return self.compiler == "cc" and any(
+                path.is_file() for folder in ("", "*/") for path in
+                Path("/usr/include").glob(folder + self.header))
+        probe = [self.compiler, "-fsyntax-only", "-include", self.header,
                  "-x", "c", "/dev/null"] if self.header else \
             [sys.executable, "-c", f"import {self.module}"]
         return subprocess.run(probe, capture_output=True,
                               check=False).returncode == 0
 
     def __str__(self) -> str:
+        if self.header and self.compiler != "cc":
+            return f"{self.header} for {self.compiler}"
         return self.program or self.header or f"Python's {self.module}"
 
 
@@ -187,8 +191,16 @@ KERNEL_BUILD = (
     Need("libssl-dev", header="openssl/opensslv.h"),
 )
 X86_64 = (Need("qemu-system-x86", program="qemu-system-x86_64"),)
-ARM64 = (Need("qemu-system-arm", program="qemu-system-aarch64"),
-         Need("gcc-aarch64-linux-gnu", program="aarch64-linux-gnu-gcc"))
+CROSS_ARM64 = (Need("gcc-aarch64-linux-gnu", program="aarch64-linux-gnu-gcc"),)
+CROSS_ARMHF = (Need("gcc-arm-linux-gnueabihf",
+                    program="arm-linux-gnueabihf-gcc"),)
+CROSS_RISCV64 = (Need("gcc-riscv64-linux-gnu",
+                      program="riscv64-linux-gnu-gcc"),)
+ARM64_PROGRAMS = (Need("libc6-dev-arm64-cross", header="stdlib.h",
+                       compiler="aarch64-linux-gnu-gcc"),)
+QEMU_ARM = (Need("qemu-system-arm", program="qemu-system-aarch64"),)
+ARM64 = (*QEMU_ARM, *CROSS_ARM64)
+DEVICE_TREE = (Need("device-tree-compiler", program="fdtput"),)
 MYPY = (Need("mypy", program="mypy"),)
 BINDINGS = (Need("python3-clang", module="clang.cindex"),)
 PICTURES = (Need("python3-matplotlib", module="matplotlib"),)
@@ -200,7 +212,7 @@ UNPACK = (Need("dpkg", program="dpkg"), Need("tar", program="tar"),
 # Modules for a stock kernel: Debian's headers want its type information made.
 MODULES = (*KERNEL_BUILD, *UNPACK, Need("pahole", program="pahole"))
 # A guest in QEMU, its programs and its initramfs.
-GUEST = (*MODULES, *X86_64, Need("cpio", program="cpio"))
+GUEST = (*MODULES, Need("cpio", program="cpio"))
 GIT = (Need("git", program="git"),)
 # make fresh: a Debian root, and a clone to put in it.
 FRESH = (Need("mmdebstrap", program="mmdebstrap"), *GIT,

@@ -148,11 +148,15 @@ def add_ktree(parser: argparse.ArgumentParser) -> None:
                         "package")
 
 
-def series_of(kernel: str) -> tuple[apt.Archive, tuple[int, int]]:
-    """Where apt has @kernel, and its version's first two numbers."""
+def series_of(kernel: str,
+              foreign: str = "") -> tuple[apt.Archive, tuple[int, int]]:
+    """Where apt has @kernel, and its version's first two numbers.
+
+    For the architecture @foreign, or else this machine's.
+    """
     if kernel != NEWEST:
-        return apt.MACHINE, OLDEST
-    archive = apt.newer_suites()
+        return apt.of_architecture(foreign), OLDEST
+    archive = apt.newer_suites(foreign)
     found = [(int(match[1]), int(match[2]))
              for name in archive.names("linux-source-")
              if (match := re.fullmatch(r"linux-source-(\d+)\.(\d+)", name))

@@ -7,11 +7,14 @@ import time
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from fanout.host import (BUILD, GUEST, KERNEL_BUILD, PICTURES, UNPACK, Failure,
-                         Totals, colour, require, say, shown, status_of)
+from fanout.arch import ARM64, NATIVE, Arch
+from fanout.host import (BUILD, DEVICE_TREE, GUEST, KERNEL_BUILD, PICTURES,
+                         QEMU_ARM, UNPACK, X86_64, Failure, Need, Totals,
+                         colour, require, say, shown, status_of)
 from fanout.logscan import foreign_races
 from fanout.tree import add_kernel, add_ktree, check_choice, locked
-from rig import (bench, examples, hostile, kernel, machine, picture, player,
+from rig import (bench, examples, hostile, importers, kernel, machine, picture,
+                 player,
                  races, results)
 
 # The kernel's selftest wants 1024 huge pages, scenarios want their own; with
@@ -21,6 +24,8 @@ LOW_HUGE_PAGES = "hugepages=0:8,1:1100"
 # 1 GiB of them and what the kernel takes; 8 bounced mappings of 64 MiB, and no more:
 # what swiotlb has, copies have not.
 BENCH_MEMORY = "hugepages=1:520 swiotlb=262144"
+# A buffer of them, and 8 bounced mappings of the heap's.
+IMPORTERS_MEMORY = "hugepages=1:40 swiotlb=327680"
 # Frames of one camera, a page each; more for what is still held.
 EXAMPLE_MEMORY = "hugepages=1:32"
 # Two races map 2 MiB pages.
@@ -28,12 +33,20 @@ RACE_MEMORY = "hugepages=1:16"
 # What each command that boots a kernel needs, all asked for as it starts.
 NEEDS = {"demo": GUEST, "examples": GUEST, "bench": GUEST, "races": GUEST,
          "player": GUEST, "hostile": (*KERNEL_BUILD, *UNPACK)}
+# What --arch can say, and what its machine needs.
+ARCHES: dict[str, tuple[Arch, tuple[Need, ...]]] = {
+    "x86_64": (NATIVE, X86_64),
+    "arm64": (ARM64, (*QEMU_ARM, *DEVICE_TREE, *ARM64.needs,
+                      *ARM64.programs)),
+}
+HEAP_MODULE = "system heap (module)"
 # The random player plays for so many seconds.
 PLAYED = 60
 SCENARIO = '{"scenario"'
 RACE = '{"race"'
 EXAMPLE = '{"program"'
 BENCH = '{"bench"'
+IMPORTERS = '{"importers"'
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -47,7 +60,15 @@ def parse(arguments: list[str]) -> argparse.Namespace:
             add_kernel(command)
         return command
 
+    def add_arch(command: argparse.ArgumentParser) -> None:
+        command.add_argument("--arch", default="x86_64", metavar="WORD",
+                             help=f"{' or '.join(ARCHES)} (x86_64)")
+
     demo = add("demo", "play every scenario on the stock exporters and ours")
+    add_arch(demo)
+    demo.add_argument("--coherent", action="store_true",
+                      help="arm64: leave the devices coherent, as QEMU has "
+                      "them")
     demo.add_argument("--json", action="store_true",
                       help="print JSON instead of the table")
     demo.add_argument("--all-bounced", action="store_true",
@@ -63,8 +84,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         command.add_argument("--module", default="", metavar="KO",
                              help="the driver as built elsewhere for the guest's "
                              "kernel, instead of building it")
-    add("bench", "measure each step of the three exporters on an instruction "
-        "clock (5 minutes)")
+    add_arch(add("bench", "measure each step of the three exporters on an "
+                 "instruction clock (5 minutes); on arm64 START and END, by "
+                 "number and kind of importers"))
     race = add("races", "play races and the hostile program in a guest with two "
                "CPUs and KCSAN")
     race.add_argument("--seconds", type=int, default=10, metavar="N",
@@ -111,13 +133,31 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def check_arch(options: argparse.Namespace) -> None:
+    """Whether ARCH= and what goes with it make sense; Failure if not."""
+    arch = getattr(options, "arch", "x86_64")
+    if arch not in ARCHES:
+        raise Failure(f"ARCH={arch}: the rig has machines for "
+                      f"{' and '.join(ARCHES)}")
+    if arch != "x86_64" and getattr(options, "debug", False):
+        raise Failure(f"DEBUG=1 has no kernel for ARCH={arch}: leave one of "
+                      f"them out (make kunit ARCH={arch} DEBUG=1 has one)")
+    if arch == "x86_64" and getattr(options, "coherent", False):
+        raise Failure("COHERENT=1 is for ARCH=arm64: on x86_64 all devices "
+                      "are coherent")
+
+
 def demo(options: argparse.Namespace) -> tuple[Totals, str]:
     """Play the scenarios and show the table. Return: totals, and the JSON."""
     start = time.monotonic()
+    arch, _ = ARCHES[options.arch]
+    noncoherent = arch is not NATIVE and not options.coherent
     guest = kernel.built_kernel("debug", options.kernel) if options.debug \
-        else kernel.stock_kernel(options.kernel)
+        else kernel.stock_kernel(options.kernel, arch)
     archive = kernel.initramfs(guest, options.module)
-    name = "demo" + ("-debug" if options.debug else "") + \
+    name = "demo" + (f"-{arch.name}" if arch.name else "") + \
+        ("-coherent" if options.coherent else "") + \
+        ("-debug" if options.debug else "") + \
         ("-all-bounced" if options.all_bounced else "") + \
         ("-hugetlb" if options.hugetlb else "")
     arguments = [LOW_HUGE_PAGES, "RIG_HUGETLB=1"] if options.hugetlb \
@@ -127,16 +167,22 @@ def demo(options: argparse.Namespace) -> tuple[Totals, str]:
     if options.debug:
         arguments += ["RIG_EXPORTERS=fanout", "dma_debug_entries=262144"]
     say(name, f"booting linux {guest.release} in QEMU, "
-        f"{'2 to 4 minutes' if options.debug else 'half a minute'}")
+        + ("2 to 4 minutes" if options.debug else
+           "a minute; no device is coherent" if noncoherent else
+           "half a minute"))
     lines = machine.run_guest(
         machine.Boot(name, guest, archive, tuple(arguments), 3500,
                      cpus=2 if options.debug else 1,
+                     noncoherent=noncoherent,
                      silence=300 if options.debug else 120,
                      total=1800 if options.debug else 600),
         lambda text: f"{text.count(SCENARIO)} scenarios")
     report = results.parse(lines)
+    if kernel.lacks_heaps(guest.headers):
+        report.heap = HEAP_MODULE
     verdict = results.verdicts(
-        report, not options.all_bounced and not options.hugetlb)
+        report, not options.all_bounced and not options.hugetlb,
+        noncoherent)
     text = results.as_json(report, verdict, time.monotonic() - start)
     out = kernel.rig_of(guest.tree) / f"{name}.json"
     out.write_text(text)
@@ -182,6 +228,37 @@ def bench_all(options: argparse.Namespace) -> Totals:
     print("\n".join(("", "thousands of instructions, each the least of three "
                      "runs (1 GiB: one):", *bench.table(measured), "")))
     totals, judged = bench.report(measured)
+    print("\n".join((f"targets of {results.NAMES[results.OURS]}:", *judged)))
+    print(f"{shown(out)} has all of it; {time.monotonic() - start:.0f} s\n")
+    return totals
+
+
+def bench_importers(options: argparse.Namespace) -> Totals:
+    """The bench of machines whose devices need not be coherent."""
+    start = time.monotonic()
+    guest = kernel.stock_kernel(options.kernel, ARCHES[options.arch][0])
+    archive = kernel.initramfs(guest)
+    name = f"bench-{options.arch}"
+    plugin = importers.build_plugin(
+        guest, machine.MACHINES[options.arch].qemu[0],
+        guest.tree.logs / f"rig-{guest.name}-build.log")
+    say(name, f"booting linux {guest.release} in QEMU, 10 minutes")
+    boot = machine.Boot(name, guest, archive,
+                        (IMPORTERS_MEMORY, "numa_balancing=disable",
+                         "RIG_MODE=importers"), 3000, plugin=plugin,
+                        silence=600, total=3600)
+    lines = machine.run_guest(
+        boot, lambda text: f"{text.count(IMPORTERS)} measurements")
+    measured = importers.parse(
+        lines, boot.log("plugin").read_text().splitlines() if plugin else None)
+    if kernel.lacks_heaps(guest.headers):
+        measured.heap = HEAP_MODULE
+    out = kernel.rig_of(guest.tree) / f"{name}.json"
+    out.write_text(importers.as_json(measured))
+    print("\n".join(("", "START+END of 64 MiB in thousands of instructions; "
+                     "cache lines of the last column:",
+                     *importers.table(measured), "")))
+    totals, judged = importers.report(measured)
     print("\n".join((f"targets of {results.NAMES[results.OURS]}:", *judged)))
     print(f"{shown(out)} has all of it; {time.monotonic() - start:.0f} s\n")
     return totals
@@ -259,7 +336,8 @@ def play(options: argparse.Namespace) -> Totals:
     """Do what the command line asks for, in a guest."""
     try:
         if options.command == "bench":
-            return bench_all(options)
+            return (bench_all if options.arch == "x86_64" else
+                    bench_importers)(options)
         if options.command == "examples":
             return play_examples(options)
         if options.command == "races":
@@ -280,6 +358,14 @@ def play(options: argparse.Namespace) -> Totals:
         return Totals(failed=1)
 
 
+def needs_of(options: argparse.Namespace) -> list[Need]:
+    """All that the command needs."""
+    needs = list(NEEDS[options.command])
+    if options.command != "hostile":
+        needs += ARCHES[getattr(options, "arch", "x86_64")][1]
+    return needs
+
+
 def main() -> int:
     """Return: 0 if all is right, 1 if not, 2 if it could not be tried."""
     options = parse(sys.argv[1:])
@@ -288,14 +374,16 @@ def main() -> int:
         picture.draw(options.json, options.out)
         return 0
     check_choice(options.kernel, getattr(options, "ktree", ""))
+    check_arch(options)
     with locked(BUILD):
-        require(NEEDS[options.command])
+        require(needs_of(options))
         if options.command in ("demo", "examples"):
             if options.module and getattr(options, "debug", False):
                 raise Failure("MODULE= is a module for the stock kernel, and "
                               "DEBUG=1 boots another: give one of them")
-            options.module = kernel.check_module(options.module,
-                                                 options.kernel)
+            options.module = kernel.check_module(
+                options.module, options.kernel,
+                ARCHES[getattr(options, "arch", "x86_64")][0])
         totals = play(options)
     print(totals, file=sys.stderr if options.command == "demo"
           and options.json else sys.stdout)

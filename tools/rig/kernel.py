@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fanout.apt import appearing
+from fanout.arch import NATIVE, Arch
 from fanout.headers import stock_headers
 from fanout.host import (CACHE, JOBS, REPO, Failure, environment, run, say,
                          show_failure)
@@ -22,6 +23,7 @@ GUEST = REPO / "tools/rig/guest"
 SELFTEST = "tools/testing/selftests/drivers/dma-buf/udmabuf.c"
 IMPORTER = "edu_importer.ko"
 DRIVER = "udmabuf_fanout.ko"
+HEAP = "system_heap_module.ko"
 
 # The kernels that are built: their fragments, and for how long on 2 cores.
 BUILT = {"debug": (("guest.config", "kasan.config"), "10 minutes"),
@@ -49,6 +51,7 @@ class Kernel:
     headers: Path
     release: str
     tree: KernelTree    # its source
+    arch: Arch = NATIVE
 
     @property
     def build(self) -> Path:
@@ -98,16 +101,16 @@ def image_in(folder: Path) -> Path | None:
                  for image in folder.glob(pattern)), None)
 
 
-def stock_kernel(kernel: str) -> Kernel:
+def stock_kernel(kernel: str, arch: Arch = NATIVE) -> Kernel:
     """The newest image of the archive's @kernel, downloaded and unpacked."""
     tree = choose(kernel, "")
     prepare(tree)
-    headers = stock_headers(tree.name)
+    headers = stock_headers(tree.name, arch)
     release = headers.release
     with locked(CACHE) as cache:
         folder = cache / f"linux-image-{release}"
         if not folder.is_dir():
-            archive, _ = series_of(tree.name)
+            archive, _ = series_of(tree.name, arch.foreign)
             package = next(filter(archive.version, _image_packages(release)),
                            None)
             if package is None:
@@ -122,7 +125,8 @@ def stock_kernel(kernel: str) -> Kernel:
                     raise Failure(f"there is no kernel image in {package}")
     image = image_in(folder)
     assert image is not None
-    return Kernel("stock", image, headers.path, release, tree)
+    return Kernel("-".join(filter(None, ("stock", arch.name))), image,
+                  headers.path, release, tree, arch)
 
 
 def built_kernel(name: str, kernel: str) -> Kernel:
@@ -181,14 +185,14 @@ def _copy_changed(source: Path, target: Path) -> None:
             copy.write_bytes(path.read_bytes())
 
 
-def check_module(module: str, kernel: str) -> Path | None:
-    """MODULE=, if the newest stock kernel of @kernel takes it."""
+def check_module(module: str, kernel: str, arch: Arch = NATIVE) -> Path | None:
+    """MODULE=, if the newest stock kernel of @kernel for @arch takes it."""
     if not module:
         return None
     path = Path(module).absolute()
     if not path.is_file():
         raise Failure(f"MODULE={module}: no such file")
-    release = stock_headers(kernel or DEFAULT).release
+    release = stock_headers(kernel or DEFAULT, arch).release
     found = re.search(rb"\0vermagic=(\S+) ", module_bytes(path))
     if found is None:
         raise Failure(f"MODULE={module} is not a kernel module")
@@ -213,7 +217,8 @@ def put_modules(kernel: Kernel, module: Path | None, root: Path,
     Return: their names, in the order in which they can be loaded.
     """
     for built in _build_modules(kernel, log):
-        logged("modules", ["objcopy", "-g", built, root / built.name], log,
+        logged("modules", [f"{kernel.arch.cross}objcopy", "-g", built,
+                           root / built.name], log,
                "a module could not be stripped")
     if module:
         (root / DRIVER).write_bytes(module_bytes(module))
@@ -242,22 +247,37 @@ def log_of(kernel: Kernel, what: str) -> Path:
     return log
 
 
+def lacks_heaps(headers: Path) -> bool:
+    """Whether the kernel of @headers was built without the system heap."""
+    return "CONFIG_DMABUF_HEAPS_SYSTEM=y" not in \
+        (headers / ".config").read_text().splitlines()
+
+
 def _build_modules(kernel: Kernel, log: Path) -> list[Path]:
-    """The importer and the driver as modules for @kernel."""
+    """The importer and the driver as modules for @kernel.
+
+    The system heap, too, from the source package, where the kernel lacks it.
+    """
     build = kernel.build / "modules"
     _copy_changed(REPO / "driver", build / "driver")
     _copy_changed(GUEST, build / "importer")
+    modules = [build / "driver" / DRIVER, build / "importer" / IMPORTER]
+    heap = lacks_heaps(kernel.headers)
+    if heap:
+        modules.append(build / "importer" / HEAP)
     (build / "Kbuild").write_text("obj-m += driver/ importer/\n")
     logged("modules", ["make", "-C", kernel.headers, f"M={build}",
                        f"-j{JOBS}", "CONFIG_UDMABUF_FANOUT=m",
-                       "CONFIG_EDU_IMPORTER=m", "modules"], log,
+                       "CONFIG_EDU_IMPORTER=m", *kernel.arch.make,
+                       *([f"HEAP_SOURCE={kernel.tree.path}/drivers/dma-buf"]
+                         if heap else []), "modules"], log,
            "the guest's modules could not be built")
-    return [build / "driver" / DRIVER, build / "importer" / IMPORTER]
+    return modules
 
 
-def build_hostile(program: Path, log: Path) -> None:
+def build_hostile(program: Path, log: Path, cross: str = "") -> None:
     """Build the hostile user as @program."""
-    logged("hostile", ["gcc", *GUEST_FLAGS, "-o", program,
+    logged("hostile", [f"{cross}gcc", *GUEST_FLAGS, "-o", program,
                        *hostile_sources()], log,
            "the hostile program could not be built")
 
@@ -276,13 +296,15 @@ def initramfs(kernel: Kernel, module: Path | None = None) -> Path:
     log = log_of(kernel, f"{kernel.name}-build")
     root = kernel.build / "root"
     root.mkdir(parents=True, exist_ok=True)
+    cross = kernel.arch.cross
     put_modules(kernel, module, root, log)
-    logged("guest", ["gcc", *GUEST_FLAGS, "-o", root / "init",
+    logged("guest", [f"{cross}gcc", *GUEST_FLAGS, "-o", root / "init",
                      *guest_sources()], log,
            "the guest program could not be built")
-    build_hostile(root / "hostile", log)
+    build_hostile(root / "hostile", log, cross)
     # Newer ones include kselftest.h by its name alone.
-    logged("selftest", ["gcc", "-static", "-O2", "-o", root / "selftest",
+    logged("selftest", [f"{cross}gcc", "-static", "-O2", "-o",
+                        root / "selftest",
                         f"-I{kernel.tree.path}/tools/testing/selftests",
                         kernel.tree.path / SELFTEST], log,
            "the kernel's selftest could not be built")

@@ -11,14 +11,42 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fanout.host import Failure, relevant, shown
+from fanout.host import Failure, relevant, run, show_failure, shown
 from fanout.logscan import complaints
 from rig.kernel import Kernel
 
-# Bounced, bounced, direct, direct: what the guest program expects. Memory
-# below 4 GiB is a node of its own, so that it can choose.
+# Bounced, bounced, direct, direct: what the guest program expects.
 _DEVICES = (0xffffffff, 0xffffffff, 0xffffffffffffffff, 0xffffffffffffffff)
-_NODES = (("low", 2), ("high", 4))
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What QEMU emulates for one architecture.
+
+    Memory below 4 GiB is a node of its own, so that the guest can choose.
+    """
+
+    qemu: tuple[str, ...]
+    low: int                    # GiB
+    high: int
+    console: str                # as the kernel calls it
+    ports: tuple[str, ...]      # the options of QEMU with its two files
+    results: str                # the second one, as the kernel calls it
+    host: str = ""              # the PCI host in its device tree
+
+
+MACHINES = {
+    "": Machine(("qemu-system-x86_64", "-machine", "q35"), 2, 4, "ttyS0",
+                ("-serial", "file:{console}", "-serial", "file:{results}"),
+                "ttyS1"),
+    # Its memory begins at 1 GiB. The clock has a tick for each instruction.
+    "arm64": Machine(
+        ("qemu-system-aarch64", "-machine", "virt,gic-version=3", "-cpu",
+         "cortex-a72,cntfrq=1000000000"), 3, 4, "ttyAMA0",
+        ("-serial", "file:{console}", "-chardev",
+         "file,id=results,path={results}", "-device",
+         "pci-serial,chardev=results"), "ttyS0", "/pcie@10000000"),
+}
 # edu says so on its standard output when it cannot reach an address.
 _CLAMPED = re.compile(r"EDU: clamping DMA")
 # A frame of a stack trace that is in one of the modules built for the guest.
@@ -40,6 +68,8 @@ class Boot:
     memory_mb: int                  # of the host: what it was seen to touch
     cpus: int = 1
     parallel: bool = False          # its CPUs run at once, in real time
+    noncoherent: bool = False       # all PCI devices, by device tree
+    plugin: Path | None = None      # of QEMU, which writes to log("plugin")
     silence: int = 120              # seconds without a word before it hangs
     total: int = 600                # seconds
 
@@ -47,6 +77,11 @@ class Boot:
     def console(self) -> Path:
         """The guest's log."""
         return self.log("console.log")
+
+    @property
+    def machine(self) -> Machine:
+        """What it runs on."""
+        return MACHINES[self.kernel.arch.name]
 
     def log(self, kind: str) -> Path:
         """Where what is @kind of this boot is kept."""
@@ -74,29 +109,59 @@ def available_memory_mb() -> int:
     return available
 
 
-def command(boot: Boot, console: Path, results: Path) -> list[str | Path]:
-    """The QEMU command line for @boot.
+def hardware(boot: Boot) -> list[str | Path]:
+    """The part of QEMU's command line that says what is in the machine.
 
     -icount with sleep=off: the clock counts instructions and jumps when the
     guest idles, so edu's 100 ms for each transfer cost nothing, and a guest
     nanosecond is an instruction. But its CPUs take turns: for races it is off.
     """
-    size = sum(gib for _, gib in _NODES)
+    machine = boot.machine
     clock = ["-accel", "tcg,thread=multi"] if boot.parallel else \
         ["-accel", "tcg", "-icount", "shift=0,sleep=off"]
     line: list[str | Path] = [
-        "qemu-system-x86_64", "-machine", "q35", *clock, "-m", f"{size}G",
+        *machine.qemu, *clock, "-m", f"{machine.low + machine.high}G",
         "-smp", str(boot.cpus), "-nodefaults", "-no-user-config",
-        "-display", "none", "-no-reboot",
-        "-serial", f"file:{console}", "-serial", f"file:{results}"]
-    for name, gib in _NODES:
+        "-display", "none", "-no-reboot"]
+    for name, gib in ("low", machine.low), ("high", machine.high):
         line += ["-object", f"memory-backend-ram,id={name},size={gib}G",
                  "-numa", f"node,memdev={name}"]
     for mask in _DEVICES:
         line += ["-device", f"edu,dma_mask={mask:#x}"]
+    return line
+
+
+def command(boot: Boot, console: Path, results: Path) -> list[str | Path]:
+    """The QEMU command line for @boot."""
+    machine = boot.machine
+    line = hardware(boot)
+    line += [option.format(console=console, results=results)
+             for option in machine.ports]
+    if boot.noncoherent:
+        line += ["-dtb", boot.log("dtb")]
+    if boot.plugin:
+        line += ["-plugin", f"{boot.plugin},out={boot.log('plugin')}"]
     return line + [
         "-kernel", boot.kernel.image, "-initrd", boot.initramfs, "-append",
-        " ".join(("console=ttyS0", "panic=-1", *boot.arguments))]
+        " ".join((f"console={machine.console}", "panic=-1",
+                  f"RIG_PORT=/dev/{machine.results}", *boot.arguments))]
+
+
+def make_noncoherent(boot: Boot) -> None:
+    """Write the machine's own device tree, in which no PCI device snoops."""
+    tree = boot.log("dtb")
+    tree.parent.mkdir(parents=True, exist_ok=True)
+    tree.unlink(missing_ok=True)
+    line = hardware(boot)
+    line[line.index("-machine") + 1] = \
+        f"{line[line.index('-machine') + 1]},dumpdtb={tree}"
+    log = boot.log("dtb.log")
+    if run("device tree", line, log) or run(
+            "device tree", ["fdtput", "-d", tree, boot.machine.host,
+                            "dma-coherent"], log, append=True):
+        show_failure(log)
+        raise Failure("the machine's device tree could not be made "
+                      "noncoherent; COHERENT=1 takes it as it is")
 
 
 def show_console(console: Path, at: int | None = None) -> None:
@@ -201,7 +266,10 @@ def run_guest(boot: Boot, progress: Callable[[str], str]) -> list[str]:
     memory = available_memory_mb()
     if memory < boot.memory_mb:
         raise Failure(f"this machine has {memory} MB of memory left; the guest "
-                      f"uses {boot.memory_mb} MB of its 6 GiB")
+                      f"uses {boot.memory_mb} MB of its "
+                      f"{boot.machine.low + boot.machine.high} GiB")
+    if boot.noncoherent:
+        make_noncoherent(boot)
     console = boot.console
     results, output = boot.log("results"), boot.log("qemu.log")
     console.parent.mkdir(parents=True, exist_ok=True)

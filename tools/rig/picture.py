@@ -134,8 +134,54 @@ def draw_bench(report: dict[str, Any], out: Path) -> None:
     _save(figure, out)
 
 
+# What is in each panel: devices and what they do.
+_PANELS = (("noncoherent", "writers"), ("noncoherent", "readers"),
+           ("every second coherent", "writers"), ("bounced", "writers"))
+_LINES = {"stock": ("#888888", ":", " (syncs none of them)"),
+          "heap": ("#4c72b0", "-", ""),
+          "all": ("#e1a32c", "--", ""), "fanout": ("#3a923a", "-", "")}
+
+
+def draw_importers(report: dict[str, Any], out: Path) -> None:
+    """Cost of START+END against the number of importers, a panel for a kind."""
+    figure = _figure(11, 6.6)
+    measured = {(p["devices"], p["role"]) for p in report["points"]
+                if "failed" not in p}
+    for place, (devices, role) in enumerate(_PANELS, 1):
+        if (devices, role) not in measured:
+            continue
+        axes = figure.add_subplot(2, 2, place)
+        numbers: set[int] = set()
+        for exporter, (shade, style, remark) in _LINES.items():
+            points = [p for p in report["points"] if "failed" not in p
+                      and (p["devices"], p["role"], p["pages"], p["exporter"])
+                      == (devices, role, "2 MiB", exporter)]
+            found = [p["importers"] for p in points]
+            numbers.update(found)
+            axes.plot(found, [sum(p["accesses"]["RW"]) for p in points],
+                      style, color=shade, marker="o", markersize=4,
+                      linewidth=2.5 if exporter == "fanout" else 1.5,
+                      label=report["exporters"][exporter]
+                      + (remark if points else ": cannot map"))
+        axes.set_xscale("log", base=2)
+        axes.set_yscale("log")
+        axes.set_xticks(sorted(numbers), [str(n) for n in sorted(numbers)])
+        axes.minorticks_off()
+        axes.grid(axis="y", color="#e8e8e8")
+        axes.set_ylim(2e3, 1e6)
+        axes.set_title(f"{devices} {role}", fontsize=10)
+        axes.tick_params(labelsize=8)
+        axes.legend(fontsize=7.5, loc="upper left")
+        if place > 2:
+            axes.set_xlabel("importers", fontsize=9)
+        if place % 2:
+            axes.set_ylabel("START + END, 1000 instructions", fontsize=9)
+    figure.tight_layout()
+    _save(figure, out)
+
+
 def draw(source: Path, out: Path) -> None:
-    """Draw @source, whichever of the two it is, to @out."""
+    """Draw @source, whichever of the three it is, to @out."""
     if out.suffix not in (".svg", ".png"):
         raise Failure(f"{out}: a picture is .svg or .png")
     try:
@@ -147,5 +193,7 @@ def draw(source: Path, out: Path) -> None:
         draw_demo(report, out)
     elif "rows" in report:
         draw_bench(report, out)
+    elif "points" in report:
+        draw_importers(report, out)
     else:
         raise Failure(f"{source} is not what demo or bench wrote")

@@ -70,6 +70,13 @@ class Report:
     selftest: dict[str, list[str]] = field(default_factory=dict)
     unload: tuple[int, int] | None = None   # errno while a buffer lives, after
     dma_api_errors: int | None = None
+    coherent: dict[str, bool] = field(default_factory=dict)     # devices
+    heap: str = NAMES["heap"]   # what the system heap's column is called
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What the exporters are called."""
+        return NAMES | {"heap": self.heap}
 
     def exporters(self) -> list[str]:
         """Those that were run, in the order of the columns."""
@@ -140,6 +147,8 @@ def _take(entry: dict[str, Any], report: Report,
     elif "dma_api_errors" in entry:
         disabled = entry["disabled"] != "N"
         report.dma_api_errors = -1 if disabled else entry["dma_api_errors"]
+    elif "device" in entry:
+        report.coherent[entry["device"]] = bool(entry["coherent"])
 
 
 def cell(runs: list[Run], legend: list[str]) -> str:
@@ -184,7 +193,7 @@ def table(report: Report) -> list[str]:
     """Scenarios down, exporters across, each block with its totals."""
     exporters = report.exporters()
     wide = max(len(s.title) for s in report.scenarios)
-    columns = [18] * len(exporters)
+    columns = [max(18, len(report.names[e])) for e in exporters]
     rule = "-" * (wide + sum(c + 2 for c in columns))
 
     def row(title: str, cells: list[str]) -> str:
@@ -193,7 +202,7 @@ def table(report: Report) -> list[str]:
     legend: list[str] = []
     lines: list[str] = []
     for block in report.blocks():
-        lines += [row(f"{block}:", [f"{NAMES[e]:<{c}}"
+        lines += [row(f"{block}:", [f"{report.names[e]:<{c}}"
                                     for e, c in zip(exporters, columns)]),
                   rule]
         for s in report.scenarios:
@@ -211,16 +220,23 @@ def table(report: Report) -> list[str]:
                     in enumerate(legend, 1)]
 
 
-def verdicts(report: Report, usual: bool) -> list[tuple[bool, str]]:
+def verdicts(report: Report, usual: bool,
+             noncoherent: bool = False) -> list[tuple[bool, str]]:
     """What must hold for the run to pass: whether it does, and a sentence.
 
     How often the others are wrong is known for the @usual machine and memory.
+    All its devices are @noncoherent, or none is.
     """
     found: list[tuple[bool, str]] = []
     exporters = report.exporters()
     broken = sum(report.count(e, "broken") for e in exporters)
     found.append((broken == 0 and bool(report.scenarios),
                   f"every scenario could be played ({broken} could not)"))
+    snoops = sum(report.coherent.values())
+    found.append((len(report.coherent) > 0 and snoops ==
+                  (0 if noncoherent else len(report.coherent)),
+                  f"{snoops} of {len(report.coherent)} devices snoop the "
+                  "CPU's caches"))
     if OURS in exporters:
         for block in report.blocks():
             wrong, right, refused = (
@@ -240,7 +256,7 @@ def verdicts(report: Report, usual: bool) -> list[tuple[bool, str]]:
         got = (report.count(e, "wrong", block=block, design=design),
                report.count(e, "wrong", "right", block=block, design=design))
         found.append((got == (wrong, runs),
-                      f"{NAMES[e]} is wrong in {got[0]} of {got[1]} runs of "
+                      f"{report.names[e]} is wrong in {got[0]} of {got[1]} runs of "
                       f"{part} ({wrong} of {runs} known)"))
     tested = list(report.selftest.values())
     if tested:
@@ -271,7 +287,7 @@ def as_json(report: Report, verdict: list[tuple[bool, str]],
             seconds: float) -> str:
     """The whole report for machines."""
     tree = asdict(report)
-    tree["exporters"] = {e: NAMES[e] for e in report.exporters()}
+    tree["exporters"] = {e: report.names[e] for e in report.exporters()}
     tree["totals"] = {
         e: {outcome: report.count(e, outcome)
             for outcome in ("right", "wrong", "refused", "broken")}

@@ -11,6 +11,7 @@ from pathlib import Path
 from unittest import mock
 
 from fanout import __main__, apt, headers, host, tree
+from fanout.arch import ARM64
 from fanout.check import unexcused
 from fanout.headers import given_headers, missing_here, newest_headers
 from fanout.module import WARNING, quiet
@@ -90,6 +91,9 @@ class Packages(unittest.TestCase):
         self.assertTrue(host.Need("libc6-dev", header="stdlib.h").present())
         self.assertFalse(host.Need("x", header="no-such.h").present())
         self.assertFalse(host.Need("x", module="no_such_module").present())
+        missing = host.Need("x", header="stdlib.h", compiler="no-such-gcc")
+        self.assertFalse(missing.present())
+        self.assertEqual(str(missing), "stdlib.h for no-such-gcc")
 
     def test_no_apt_and_no_cache_is_one_message(self) -> None:
         """It says what to use instead."""
@@ -145,6 +149,37 @@ class Headers(unittest.TestCase):
             self.assertEqual(missing_here(found), "gcc-99 and GLIBC 2.99")
 
 
+    def test_what_a_kernel_exports_is_read_in_its_source(self) -> None:
+        """Each symbol once, with its namespace however that is written."""
+        self.assertEqual(headers.exported([
+            "EXPORT_SYMBOL(kfree);", "EXPORT_SYMBOL_GPL(kfree);",
+            "EXPORT_SYMBOL_NS_GPL(dma_buf_get, DMA_BUF);",
+            'EXPORT_SYMBOL_NS_GPL(dma_buf_put, "DMA_BUF");',
+            "STANDARD_PARAM_DEF(uint,\tunsigned int, \"%u\", kstrtouint);",
+            "nothing"]).splitlines(), [
+            f"0x00000000\t{name}\tvmlinux\tEXPORT_SYMBOL{kind}\t{space}"
+            for name, kind, space in (
+                ("kfree", "_GPL", ""), ("dma_buf_get", "_GPL", "DMA_BUF"),
+                ("dma_buf_put", "_GPL", "DMA_BUF"),
+                ("param_ops_uint", "", ""))])
+
+    def test_another_architecture_has_its_own_needs(self) -> None:
+        """Its compiler, and the one that given headers name."""
+        for arch, package in (("arm64", "gcc-aarch64-linux-gnu"),
+                              ("armhf", "gcc-arm-linux-gnueabihf"),
+                              ("riscv64", "gcc-riscv64-linux-gnu")):
+            for line in (["module", "--arch", arch], ["check"]):
+                needs = __main__.needs_of(__main__.parse(line))
+                self.assertIn(package, {need.package for need in needs})
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, ".kernelvariables").write_text("CC = $(X)gcc-99\n")
+            need, = headers.needs_of(folder, ARM64)
+        self.assertEqual((need.package, need.program), (
+            "gcc-99-aarch64-linux-gnu", "aarch64-linux-gnu-gcc-99"))
+        with self.assertRaisesRegex(host.Failure, "ARCH=mips"):
+            __main__.needs_of(__main__.parse(["module", "--arch", "mips"]))
+
+
 class Archive(unittest.TestCase):
     """Other suites of the machine's own mirror."""
 
@@ -160,6 +195,31 @@ class Archive(unittest.TestCase):
         self.assertEqual(apt.read_mirror(self.URIS, "sid"),
                          "http://example.org/apt")
         self.assertIsNone(apt.read_mirror("", "bookworm"))
+
+    def test_another_architecture_has_the_same_suites(self) -> None:
+        """The release and its updates, nothing of other people's."""
+        self.assertEqual(apt.own_suites(self.URIS, "bookworm"), [
+            "http://deb.example/debian bookworm",
+            "http://deb.example/debian-security bookworm-security"])
+
+    def test_an_architecture_that_the_archive_has_not(self) -> None:
+        """One message that names it, and nothing is left in the cache."""
+        with tempfile.TemporaryDirectory() as cache, \
+                mock.patch.object(apt, "CACHE", Path(cache)), \
+                mock.patch.object(apt, "update_uris", return_value=self.URIS), \
+                mock.patch.object(apt, "codename", return_value="bookworm"), \
+                mock.patch.object(apt, "run", return_value=100) as ran, \
+                mock.patch.object(apt.Archive, "names", return_value=[]), \
+                contextlib.redirect_stdout(io.StringIO()):
+            with self.assertRaisesRegex(host.Failure,
+                                        "has no kernels for arm64"):
+                apt.of_architecture("arm64")
+            self.assertIn("-oAPT::Architecture=arm64", ran.call_args[0][1])
+            self.assertEqual(list(Path(cache).iterdir()), [])
+            self.assertIs(apt.of_architecture(""), apt.MACHINE)
+            with mock.patch.object(apt, "update_uris", return_value=""), \
+                    self.assertRaisesRegex(host.Failure, "for arm64"):
+                apt.of_architecture("arm64")
 
     def test_a_folder_appears_when_it_is_complete(self) -> None:
         """Or not at all."""

@@ -12,13 +12,15 @@ import subprocess
 import tempfile
 import time
 import unittest
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
 from fanout import apt, tree
+from fanout.arch import ARM64
 from fanout.headers import Headers
 from fanout.host import REPO, Failure
-from rig import bench, kernel, machine, picture, player, races, results
+from rig import __main__, bench, kernel, machine, picture, player, races, results
 from rig.machine import GuestFailed
 
 KERNEL = '{"kernel": "6.12.117+deb12-amd64", "version": "#1 SMP"}'
@@ -57,9 +59,14 @@ def unload(alive: int = errno.EAGAIN, after: int = 0) -> str:
     return json.dumps({"unload": alive, "after": after})
 
 
+def device(name: str, coherent: bool = True) -> str:
+    """Whether a device snoops."""
+    return json.dumps({"device": name, "coherent": int(coherent)})
+
+
 def as_known() -> list[str]:
     """What a guest reports whose stock exporters are as wrong as known."""
-    lines = [KERNEL, scenario("s"),
+    lines = [KERNEL, device("bounced 1"), device("direct 1"), scenario("s"),
              scenario("p", False, results.PROGRAMS), unload(),
              run("p", "fanout", "right")]
     for (part, exporter), (wrong, runs) in results.KNOWN_WRONG.items():
@@ -201,7 +208,7 @@ class Verdicts(unittest.TestCase):
     def test_others_are_known_on_the_usual_machine_only(self) -> None:
         """With every device bounced they are as they are."""
         report = results.parse([
-            KERNEL, scenario("s"), run("s", "stock", "right"),
+            KERNEL, device("d"), scenario("s"), run("s", "stock", "right"),
             run("s", "fanout", "right"), unload(), END])
         self.assertFalse(all(good for good, _ in
                              results.verdicts(report, True)))
@@ -237,6 +244,30 @@ class Verdicts(unittest.TestCase):
         self.assertTrue(judged(good, *selftest("stock"),
                                *selftest("fanout")))
 
+    def test_devices_must_be_what_the_machine_says(self) -> None:
+        """One that snoops proves nothing of those that do not, nor none."""
+        good = run("s", "fanout", "right")
+        self.assertRegex(judged(good, device("direct 2", False))[0],
+                         "2 of 3 devices snoop")
+        for devices, holds in (("00", True), ("01", False), ("", False)):
+            report = results.parse([*(device(str(n), snoops == "1")
+                                      for n, snoops in enumerate(devices)),
+                                    scenario("s"), good, unload(), END])
+            self.assertEqual(holds, all(good for good, _ in results.verdicts(
+                report, False, noncoherent=True)))
+
+    def test_a_heap_that_was_built_is_called_so(self) -> None:
+        """In the table, the verdicts and the JSON."""
+        report = results.parse([*as_known(), END])
+        report.heap = "system heap (module)"
+        verdict = results.verdicts(report, True)
+        for text in ("\n".join(results.table(report)),
+                     results.as_json(report, verdict, 1)):
+            self.assertIn("system heap (module)", text)
+        self.assertIn("system heap (module) is wrong in 14 of 26 runs of the "
+                      "design's table (14 of 26 known)",
+                      [what for _, what in verdict])
+
     def test_dma_debugging_must_be_on_and_silent(self) -> None:
         """An oracle that has switched itself off says nothing."""
         for errors, disabled, failed in ((0, "N", 0), (1, "N", 1),
@@ -248,7 +279,7 @@ class Verdicts(unittest.TestCase):
 
     def test_totals_count_verdicts(self) -> None:
         """A failed verdict is a failure even if no run of ours was wrong."""
-        report = results.parse([KERNEL])
+        report = results.parse([KERNEL, device("d")])
         verdict = results.verdicts(report, False)
         self.assertEqual(results.totals(report, verdict).failed, 1)
 
@@ -612,6 +643,43 @@ class Guest(unittest.TestCase):
                              parallel=parallel), Path("c"), Path("r"))
             self.assertIn(words, line)
             self.assertEqual("-icount" in line, not parallel)
+
+    def test_devices_are_made_noncoherent(self) -> None:
+        """In the tree of the very machine that is booted, or it is said."""
+        arm64 = replace(GUEST, name="stock-arm64", arch=ARM64)
+        boot = machine.Boot("t", arm64, Path("i"), (), 3000, noncoherent=True)
+        for name, script in (
+                ("qemu-system-aarch64", 'for word; do case "$word" in '
+                 '*,dumpdtb=*) echo "$*" > "${word#*dumpdtb=}";; esac; done'),
+                ("fdtput", f'echo "$@" > {self.folder}/words')):
+            program = self.folder / name
+            program.write_text(f"#!/bin/sh\n{script}\n")
+            program.chmod(0o755)
+        machine.make_noncoherent(boot)
+        self.assertEqual((self.folder / "words").read_text().split(), [
+            "-d", str(boot.log("dtb")), "/pcie@10000000", "dma-coherent"])
+        line = list(map(str, machine.command(boot, Path("c"), Path("r"))))
+        self.assertEqual(line[line.index("-dtb") + 1], str(boot.log("dtb")))
+        hardware = list(map(str, machine.hardware(boot)))[1:]
+        made = boot.log("dtb").read_text().split()
+        self.assertEqual(made[0:1] + made[2:], hardware[0:1] + hardware[2:])
+        self.assertTrue(made[1].startswith(f"{hardware[1]},dumpdtb="))
+        (self.folder / "fdtput").write_text("#!/bin/sh\nexit 1\n")
+        with contextlib.redirect_stdout(io.StringIO()), \
+                self.assertRaisesRegex(Failure, "COHERENT=1"):
+            machine.make_noncoherent(boot)
+
+    def test_what_an_architecture_has_not_is_one_message(self) -> None:
+        """No machine, no debug kernel, no device that can be coherent."""
+        for words, said in ((["--arch=armhf"], "x86_64 and arm64"),
+                            (["--arch=arm64", "--debug"], "DEBUG=1"),
+                            (["--coherent"], "ARCH=arm64")):
+            with self.subTest(words), self.assertRaisesRegex(Failure, said):
+                __main__.check_arch(__main__.parse(["demo", *words]))
+        good = __main__.parse(["demo", "--arch=arm64", "--coherent"])
+        __main__.check_arch(good)
+        self.assertLess({"device-tree-compiler", "libc6-dev-arm64-cross"},
+                        {need.package for need in __main__.needs_of(good)})
 
     def test_guest_that_never_comes_up(self) -> None:
         """It is ended, and nothing is left running."""

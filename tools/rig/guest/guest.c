@@ -17,6 +17,7 @@
 #include <linux/mempolicy.h>
 
 #include "bench/bench.h"
+#include "bench/importers.h"
 #include "core/buffers.h"
 #include "core/report.h"
 #include "demo/demo.h"
@@ -27,12 +28,14 @@
  * What RIG_MODE can name. Each returns 0, or something else if it could not even
  * try; those that play on one exporter take the first.
  */
-static const struct {
+static const struct part {
 	const char *name;
 	int (*run)(const struct exporter *exporters, unsigned int count);
+	const char *devices;	/* if not four on PCI */
 } parts[] = {
 	{ "demo", run_demo },
 	{ "bench", run_bench },
+	{ "importers", run_importers, STAND_INS },
 	{ "races", run_races },
 	{ "player", run_player },
 };
@@ -43,7 +46,7 @@ static const struct exporter all_exporters[] = {
 	{ "fanout", "/dev/udmabuf-fanout", false },
 };
 
-static int set_up(const char *port)
+static int set_up(const char *port, const char *devices)
 {
 	int error;
 
@@ -56,7 +59,11 @@ static int set_up(const char *port)
 	mount("debug", "/sys/kernel/debug", "debugfs", 0, NULL);
 	if (!open_results(port))
 		return -1;
-	error = load_module("/edu_importer.ko", "mask_bits=32,32,64,64");
+	/* Where the kernel lacks the system heap: of its own source. */
+	error = access("/system_heap_module.ko", R_OK) ? 0 :
+		load_module("/system_heap_module.ko", "");
+	if (!error)
+		error = load_module("/edu_importer.ko", devices);
 	if (!error && !access("/udmabuf_fanout.ko", R_OK))
 		error = load_module("/udmabuf_fanout.ko", "");
 	if (error)
@@ -71,11 +78,16 @@ int main(void)
 	const char *wanted = getenv("RIG_EXPORTERS") ?: "stock,heap,fanout";
 	const char *mode = getenv("RIG_MODE") ?: "demo";
 	unsigned long high = HIGH_NODE;
+	const struct part *part = NULL;
 	unsigned int count = 0, i;
 	struct utsname system;
 	int status = 1;
 
-	if (set_up(getenv("RIG_PORT") ?: "/dev/ttyS1"))
+	for (i = 0; i < ARRAY_SIZE(parts); i++)
+		if (!strcmp(mode, parts[i].name))
+			part = &parts[i];
+	if (set_up(getenv("RIG_PORT") ?: "/dev/ttyS1", part && part->devices ?
+		   part->devices : "mask_bits=32,32,64,64"))
 		goto off;
 	all_bounced = getenv("RIG_ALL_BOUNCED");
 	huge_memory = getenv("RIG_HUGETLB");
@@ -90,10 +102,8 @@ int main(void)
 		     strerror(errno));
 		goto off;
 	}
-	for (i = 0; i < ARRAY_SIZE(parts); i++)
-		if (!strcmp(mode, parts[i].name) &&
-		    !parts[i].run(exporters, count))
-			status = 0;
+	if (part && !part->run(exporters, count))
+		status = 0;
 off:
 	end_results(status);
 	sync();

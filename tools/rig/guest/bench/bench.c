@@ -7,14 +7,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <linux/dma-buf.h>
@@ -25,18 +23,11 @@
 #include "../core/report.h"
 #include "../edu/edu_importer.h"
 #include "bench.h"
+#include "memory.h"
 #include "plan.h"
 
-#define MIB		(256 * PAGE)
 #define LIST_ITEMS	1024
 #define PAIRS		16
-
-enum bench_pages {
-	ORDERED,	/* 4 KiB pages, as the allocator gave them */
-	SCATTERED,	/* 4 KiB pages, no two in sequence */
-	THP,
-	HUGETLB,	/* no two in sequence either */
-};
 
 /* What the CPU writes between START and END; not counted. */
 enum bench_writes {
@@ -107,14 +98,6 @@ struct cost {
 	const char *failed;	/* the step that failed */
 };
 
-static long now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000L + t.tv_nsec;
-}
-
 /* Slab and vmalloc memory of the whole system. */
 static long kernel_memory_kib(void)
 {
@@ -169,42 +152,6 @@ static long swiotlb_kib(void)
 		slots = 0;
 	fclose(file);
 	return slots * 2;
-}
-
-/* The i-th of @count pages in an order in which no two are neighbours. */
-static size_t scattered(size_t i, size_t count)
-{
-	return i * 4099 % count;
-}
-
-/* Memory as most users have it: written before the buffer is made of it. */
-static int filled_memfd(const struct bench *b, size_t bytes)
-{
-	size_t size = bytes, i, at;
-	char *memory;
-	int fd;
-
-	if ((b->pages == THP || b->pages == HUGETLB) && size < HUGE_PAGE)
-		size = HUGE_PAGE;
-	fd = sealed_memfd(size, b->pages == HUGETLB ? MFD_HUGETLB : 0);
-	if (fd < 0 || b->fresh)
-		return fd;
-	memory = mmap(NULL, size + HUGE_PAGE, PROT_NONE,
-		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	memory += HUGE_PAGE - (size_t)memory % HUGE_PAGE;
-	memory = mmap(memory, size, PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_FIXED, fd, 0);
-	if (memory == MAP_FAILED)
-		return -1;
-	if (b->pages == THP && madvise(memory, size, MADV_HUGEPAGE))
-		return -1;
-	for (i = 0; i < size / PAGE; i++) {
-		at = b->pages == SCATTERED || b->pages == HUGETLB ?
-		     scattered(i, size / PAGE) : i;
-		memory[at * PAGE] = 1;
-	}
-	munmap(memory, size);
-	return fd;
 }
 
 static int create(const struct exporter *exporter, const struct bench *b,
@@ -273,21 +220,14 @@ static long touch(int dmabuf, size_t bytes, size_t off)
 	return ns;
 }
 
-static int sync_call(int dmabuf, __u64 flags)
-{
-	struct dma_buf_sync req = { .flags = flags };
-
-	return ioctl(dmabuf, DMA_BUF_IOCTL_SYNC, &req);
-}
-
 static bool sync_start(int dmabuf)
 {
-	return !sync_call(dmabuf, DMA_BUF_SYNC_RW | DMA_BUF_SYNC_START);
+	return sync_call(dmabuf, DMA_BUF_SYNC_RW | DMA_BUF_SYNC_START);
 }
 
 static bool sync_end(int dmabuf)
 {
-	return !sync_call(dmabuf, DMA_BUF_SYNC_RW | DMA_BUF_SYNC_END);
+	return sync_call(dmabuf, DMA_BUF_SYNC_RW | DMA_BUF_SYNC_END);
 }
 
 static long sync_pairs(int dmabuf)
@@ -355,7 +295,7 @@ static void measure(const struct exporter *exporter, const struct bench *b,
 		return;
 	memfd = -1;
 	if (!exporter->heap) {
-		memfd = filled_memfd(b, bytes);
+		memfd = filled_memfd(b->pages, bytes, b->fresh);
 		if (memfd < 0)
 			return;
 	}
@@ -458,24 +398,11 @@ static void run_one(const struct exporter *exporter, const struct bench *b)
 
 int run_bench(const struct exporter *exporters, unsigned int count)
 {
-	struct sched_param first = { .sched_priority = 1 };
 	unsigned int i, e, repeats;
 	int status;
 	pid_t pid;
 
-	if (!write_file("/sys/module/udmabuf/parameters/size_limit_mb",
-			"4096") ||
-	    !write_file("/sys/module/udmabuf_fanout/parameters/size_limit_mb",
-			"4096") ||
-	    !write_file("/proc/sys/kernel/sched_rt_runtime_us", "-1") ||
-	    !write_file("/sys/kernel/mm/transparent_hugepage/shmem_enabled",
-			"advise")) {
-		emit("{\"error\": \"a parameter cannot be set\"}");
-		return -1;
-	}
-	/* Nothing else may use instructions between two looks at the clock. */
-	sleep(10);
-	if (sched_setscheduler(0, SCHED_FIFO, &first))
+	if (settle())
 		return -1;
 	bench_plans();
 	for (i = 0; i < ARRAY_SIZE(benches); i++) {

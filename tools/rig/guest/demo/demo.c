@@ -15,6 +15,7 @@
 #include <linux/udmabuf.h>
 
 #include "../core/report.h"
+#include "../edu/edu_importer.h"
 #include "demo.h"
 #include "rows.h"
 
@@ -80,6 +81,18 @@ static void report_unload(void)
 	emit("{\"unload\": %d, \"after\": %d}", alive, after);
 }
 
+/* Which devices snoop the CPU's caches, in PCI order. */
+static void report_coherent(void)
+{
+	int importer = open("/dev/edu-importer", O_RDWR | O_CLOEXEC);
+	struct edu_device_info device = { .index = B1 };
+
+	for (; !ioctl(importer, EDU_DEVICE_INFO, &device); device.index++)
+		emit("{\"device\": \"%s\", \"coherent\": %u}",
+		     device_names[device.index], device.coherent);
+	close(importer);
+}
+
 static void run_block(const struct block *block,
 		      const struct exporter *exporters, unsigned int count)
 {
@@ -99,6 +112,7 @@ int run_demo(const struct exporter *exporters, unsigned int count)
 {
 	unsigned int e;
 
+	report_coherent();
 	run_block(&by_the_book, exporters, count);
 	run_block(&programs_as_they_are, exporters, count);
 	for (e = 0; e < count; e++)

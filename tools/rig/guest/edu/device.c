@@ -4,6 +4,7 @@
  * but that. No buffer is known here.
  */
 #include <linux/delay.h>
+#include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/iopoll.h>
 #include <linux/module.h>
@@ -99,6 +100,7 @@ int edu_device_info(struct edu_device_info *info, bool set)
 				     info->max_seg_size ?: UINT_MAX);
 	info->mask_bits = mask_bits[info->index];
 	info->max_seg_size = dma_get_max_seg_size(edu->dev);
+	info->coherent = dev_is_dma_coherent(edu->dev);
 	strscpy(info->name, dev_name(edu->dev), sizeof(info->name));
 	return 0;
 }

@@ -20,12 +20,14 @@
  * @mask_bits: its DMA mask
  * @max_seg_size: longest segment it takes, 0 for no limit; EDU_SET_SEGMENT
  *                reads it
+ * @coherent: whether it snoops the CPU's caches
  * @name: as the kernel's messages call it
  */
 struct edu_device_info {
 	__u32 index;
 	__u32 mask_bits;
 	__u32 max_seg_size;
+	__u32 coherent;
 	char name[20];
 };
 
