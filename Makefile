@@ -104,6 +104,7 @@ merge: python
 demo: python
 	@$(RIG) demo $(STOCK) $(MACHINE) --module '$(MODULE)' \
 		$(if $(filter-out 0,$(COHERENT)),--coherent) \
+		$(if $(filter-out 0,$(CACHE)),--cache) \
 		$(if $(filter-out 0,$(DEBUG)),--debug) \
 		$(if $(filter-out 0,$(HUGETLB)),--hugetlb)
 

@@ -55,6 +55,12 @@ class Archive:
         return re.findall(r"^ *Depends: (\S+)$", output(
             "apt-cache", *self.options, "depends", package), re.MULTILINE)
 
+    def with_dependencies(self, package: str) -> list[str]:
+        """@package, and all that it depends on."""
+        return re.findall(r"^Inst (\S+)", output(
+            "apt-get", *self.options, "--simulate", "--no-install-recommends",
+            "install", package), re.MULTILINE)
+
     def fetch(self, packages: list[str], target: Path) -> None:
         """Download @packages and unpack them into @target, not installed."""
         downloads = target / "downloads"
@@ -133,11 +139,13 @@ def mirror() -> str:
 
 
 def _keeping(folder: Path, what: str, sources: Callable[[], list[str]],
-             foreign: str, unavailable: str) -> Archive:
+             foreign: str, unavailable: str, instead: str = "",
+             kept: str = "linux-headers-") -> Archive:
     """A view of @sources, "mirror suite" each, kept in @folder.
 
     It is of the architecture @foreign, or of this machine's. The lists are
     looked at again after a day; the machine's apt does not learn of them.
+    Without a package that begins with @kept they are of no use.
     """
     archive = Archive((
         f"-oDir::Etc::sourcelist={folder}/sources.list",
@@ -165,11 +173,9 @@ def _keeping(folder: Path, what: str, sources: Callable[[], list[str]],
         # no network where there are older lists.
         failed = run("package lists", ["apt-get", *archive.options, "update"],
                      LOG, append=True)
-        if not archive.names("linux-headers-"):
+        if not archive.names(kept):
             raise Failure(f"{base} has no {unavailable}, or there is no "
-                          f"network (apt's words: {shown(LOG)})"
-                          + ("" if foreign else
-                             ": give a kernel tree with KTREE="))
+                          f"network (apt's words: {shown(LOG)}){instead}")
     except BaseException:
         if not known:
             shutil.rmtree(folder, ignore_errors=True)
@@ -190,7 +196,8 @@ def newer_suites(foreign: str = "") -> Archive:
         CACHE / "-".join(("apt", *([foreign] if foreign else []))),
         f"{what} for {foreign}" if foreign else what, sources, foreign,
         f"{' or '.join(NEWER_SUITES)} with kernels"
-        + (f" for {foreign}" if foreign else ""))
+        + (f" for {foreign}" if foreign else ""),
+        "" if foreign else ": give a kernel tree with KTREE=")
 
 
 def own_suites(uris: str, release: str) -> list[str]:
@@ -217,6 +224,13 @@ def of_architecture(foreign: str) -> Archive:
     return _keeping(CACHE / f"apt-{foreign}-{codename()}",
                     f"{codename()} for {foreign}", sources, foreign,
                     f"kernels for {foreign}")
+
+
+def of_suite(suite: str, package: str) -> Archive:
+    """A suite of the machine's mirror, which must have @package."""
+    return _keeping(CACHE / f"apt-{suite}", suite,
+                    lambda: [f"{mirror()} {suite}"], "", f"{suite} with {package}",
+                    kept=package)
 
 
 def update() -> None:

@@ -5,6 +5,7 @@ import argparse
 import sys
 import time
 from contextlib import redirect_stdout
+from dataclasses import asdict
 from pathlib import Path
 
 from fanout.arch import ARM64, NATIVE, Arch
@@ -13,9 +14,8 @@ from fanout.host import (BUILD, DEVICE_TREE, GUEST, KERNEL_BUILD, PICTURES,
                          colour, require, say, shown, status_of)
 from fanout.logscan import foreign_races
 from fanout.tree import add_kernel, add_ktree, check_choice, locked
-from rig import (bench, examples, hostile, importers, kernel, machine, picture,
-                 player,
-                 races, results)
+from rig import (bench, cache, examples, hostile, importers, kernel, machine,
+                 picture, player, races, results)
 
 # The kernel's selftest wants 1024 huge pages, scenarios want their own; with
 # --hugetlb one of them wants memory below 4 GiB.
@@ -69,6 +69,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     demo.add_argument("--coherent", action="store_true",
                       help="arm64: leave the devices coherent, as QEMU has "
                       "them")
+    demo.add_argument("--cache", action="store_true",
+                      help="arm64: have a plugin of QEMU judge whether caches "
+                      "are maintained")
     demo.add_argument("--json", action="store_true",
                       help="print JSON instead of the table")
     demo.add_argument("--all-bounced", action="store_true",
@@ -145,6 +148,10 @@ def check_arch(options: argparse.Namespace) -> None:
     if arch == "x86_64" and getattr(options, "coherent", False):
         raise Failure("COHERENT=1 is for ARCH=arm64: on x86_64 all devices "
                       "are coherent")
+    if getattr(options, "cache", False) and (arch == "x86_64"
+                                             or options.coherent):
+        raise Failure("CACHE=1 judges devices that are not coherent: those of "
+                      "ARCH=arm64 without COHERENT=1")
 
 
 def demo(options: argparse.Namespace) -> tuple[Totals, str]:
@@ -157,6 +164,7 @@ def demo(options: argparse.Namespace) -> tuple[Totals, str]:
     archive = kernel.initramfs(guest, options.module)
     name = "demo" + (f"-{arch.name}" if arch.name else "") + \
         ("-coherent" if options.coherent else "") + \
+        ("-cache" if options.cache else "") + \
         ("-debug" if options.debug else "") + \
         ("-all-bounced" if options.all_bounced else "") + \
         ("-hugetlb" if options.hugetlb else "")
@@ -166,28 +174,42 @@ def demo(options: argparse.Namespace) -> tuple[Totals, str]:
         arguments += ["swiotlb=force", "RIG_ALL_BOUNCED=1"]
     if options.debug:
         arguments += ["RIG_EXPORTERS=fanout", "dma_debug_entries=262144"]
+    if options.cache:
+        # Memory that is used anew has no past then.
+        arguments.append("init_on_alloc=1")
+    patient = options.debug or options.cache
+    boot = machine.Boot(name, guest, archive, tuple(arguments), 3500,
+                        cpus=2 if options.debug else 1,
+                        noncoherent=noncoherent,
+                        qemu=cache.qemu() if options.cache else (),
+                        plugin=cache.plugin() if options.cache else None,
+                        silence=300 if patient else 120,
+                        total=1800 if patient else 600)
     say(name, f"booting linux {guest.release} in QEMU, "
-        + ("2 to 4 minutes" if options.debug else
+        + ("2 to 4 minutes" if patient else
            "a minute; no device is coherent" if noncoherent else
            "half a minute"))
     lines = machine.run_guest(
-        machine.Boot(name, guest, archive, tuple(arguments), 3500,
-                     cpus=2 if options.debug else 1,
-                     noncoherent=noncoherent,
-                     silence=300 if options.debug else 120,
-                     total=1800 if options.debug else 600),
-        lambda text: f"{text.count(SCENARIO)} scenarios")
+        boot, lambda text: f"{text.count(SCENARIO)} scenarios")
     report = results.parse(lines)
     if kernel.lacks_heaps(guest.headers):
         report.heap = HEAP_MODULE
     verdict = results.verdicts(
         report, not options.all_bounced and not options.hugetlb,
         noncoherent)
-    text = results.as_json(report, verdict, time.monotonic() - start)
+    more: list[str] = []
+    caches = cache.parse(
+        lines, boot.log("plugin").read_text().splitlines()) \
+        if options.cache else None
+    if caches:
+        more = [*cache.table(caches, report.names), ""]
+        verdict += cache.verdicts(caches, report.names)
+    text = results.as_json(report, verdict, time.monotonic() - start,
+                           asdict(caches) if caches else None)
     out = kernel.rig_of(guest.tree) / f"{name}.json"
     out.write_text(text)
     if not options.json:
-        print("\n".join(("", *results.table(report), "")))
+        print("\n".join(("", *results.table(report), "", *more)))
     for good, what in verdict:
         print(colour("ok    " if good else "FAILED", 32 if good else 31), what)
     print(f"{shown(out)} has all of it; {time.monotonic() - start:.0f} s\n")

@@ -69,6 +69,7 @@ class Boot:
     cpus: int = 1
     parallel: bool = False          # its CPUs run at once, in real time
     noncoherent: bool = False       # all PCI devices, by device tree
+    qemu: tuple[str | Path, ...] = ()   # another one than this machine's
     plugin: Path | None = None      # of QEMU, which writes to log("plugin")
     silence: int = 120              # seconds without a word before it hangs
     total: int = 600                # seconds
@@ -120,8 +121,8 @@ def hardware(boot: Boot) -> list[str | Path]:
     clock = ["-accel", "tcg,thread=multi"] if boot.parallel else \
         ["-accel", "tcg", "-icount", "shift=0,sleep=off"]
     line: list[str | Path] = [
-        *machine.qemu, *clock, "-m", f"{machine.low + machine.high}G",
-        "-smp", str(boot.cpus), "-nodefaults", "-no-user-config",
+        *(boot.qemu or machine.qemu[:1]), *machine.qemu[1:], *clock,
+        "-m", f"{machine.low + machine.high}G", "-smp", str(boot.cpus), "-nodefaults", "-no-user-config",
         "-display", "none", "-no-reboot"]
     for name, gib in ("low", machine.low), ("high", machine.high):
         line += ["-object", f"memory-backend-ram,id={name},size={gib}G",
@@ -140,7 +141,8 @@ def command(boot: Boot, console: Path, results: Path) -> list[str | Path]:
     if boot.noncoherent:
         line += ["-dtb", boot.log("dtb")]
     if boot.plugin:
-        line += ["-plugin", f"{boot.plugin},out={boot.log('plugin')}"]
+        line += ["-plugin", f"{boot.plugin},out={boot.log('plugin')},"
+                 f"results={results}"]
     return line + [
         "-kernel", boot.kernel.image, "-initrd", boot.initramfs, "-append",
         " ".join((f"console={machine.console}", "panic=-1",
@@ -156,9 +158,13 @@ def make_noncoherent(boot: Boot) -> None:
     line[line.index("-machine") + 1] = \
         f"{line[line.index('-machine') + 1]},dumpdtb={tree}"
     log = boot.log("dtb.log")
-    if run("device tree", line, log) or run(
-            "device tree", ["fdtput", "-d", tree, boot.machine.host,
-                            "dma-coherent"], log, append=True):
+    remove: list[str | Path] = ["fdtput", "-d", tree]
+    failed = run("device tree", line, log) or run(
+        "device tree", [*remove, boot.machine.host, "dma-coherent"], log,
+        append=True)
+    # Newer ones say it of all devices as well; with others this fails.
+    run("device tree", [*remove, "/", "dma-coherent"], log, append=True)
+    if failed:
         show_failure(log)
         raise Failure("the machine's device tree could not be made "
                       "noncoherent; COHERENT=1 takes it as it is")

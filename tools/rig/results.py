@@ -284,9 +284,9 @@ def totals(report: Report, verdict: list[tuple[bool, str]]) -> Totals:
 
 
 def as_json(report: Report, verdict: list[tuple[bool, str]],
-            seconds: float) -> str:
-    """The whole report for machines."""
-    tree = asdict(report)
+            seconds: float, caches: dict[str, Any] | None = None) -> str:
+    """The whole report for machines, with what was found of @caches."""
+    tree = asdict(report) | ({"caches": caches} if caches else {})
     tree["exporters"] = {e: report.names[e] for e in report.exporters()}
     tree["totals"] = {
         e: {outcome: report.count(e, outcome)

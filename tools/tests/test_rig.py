@@ -651,13 +651,15 @@ class Guest(unittest.TestCase):
         for name, script in (
                 ("qemu-system-aarch64", 'for word; do case "$word" in '
                  '*,dumpdtb=*) echo "$*" > "${word#*dumpdtb=}";; esac; done'),
-                ("fdtput", f'echo "$@" > {self.folder}/words')):
+                ("fdtput", f'echo "$@" >> {self.folder}/words')):
             program = self.folder / name
             program.write_text(f"#!/bin/sh\n{script}\n")
             program.chmod(0o755)
         machine.make_noncoherent(boot)
-        self.assertEqual((self.folder / "words").read_text().split(), [
-            "-d", str(boot.log("dtb")), "/pcie@10000000", "dma-coherent"])
+        # Newer ones have the property at the root as well.
+        self.assertEqual((self.folder / "words").read_text().splitlines(), [
+            f"-d {boot.log('dtb')} {node} dma-coherent"
+            for node in ("/pcie@10000000", "/")])
         line = list(map(str, machine.command(boot, Path("c"), Path("r"))))
         self.assertEqual(line[line.index("-dtb") + 1], str(boot.log("dtb")))
         hardware = list(map(str, machine.hardware(boot)))[1:]
@@ -673,7 +675,10 @@ class Guest(unittest.TestCase):
         """No machine, no debug kernel, no device that can be coherent."""
         for words, said in ((["--arch=armhf"], "x86_64 and arm64"),
                             (["--arch=arm64", "--debug"], "DEBUG=1"),
-                            (["--coherent"], "ARCH=arm64")):
+                            (["--coherent"], "ARCH=arm64"),
+                            (["--cache"], "ARCH=arm64"),
+                            (["--arch=arm64", "--cache", "--coherent"],
+                             "CACHE=1")):
             with self.subTest(words), self.assertRaisesRegex(Failure, said):
                 __main__.check_arch(__main__.parse(["demo", *words]))
         good = __main__.parse(["demo", "--arch=arm64", "--coherent"])

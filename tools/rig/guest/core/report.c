@@ -50,6 +50,8 @@ void emit(const char *format, ...)
 			abort();
 		done += n > 0 ? n : 0;
 	}
+	/* Who watches from outside knows by it what is going on. */
+	tcdrain(results);
 }
 
 void end_results(int status)
@@ -57,7 +59,6 @@ void end_results(int status)
 	if (results < 0)
 		return;
 	emit("{\"end\": %d}", status);
-	tcdrain(results);
 }
 
 void run_program(const char *kind, const char *name, char *const *arguments)

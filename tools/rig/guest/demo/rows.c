@@ -145,5 +145,6 @@ void run_scenario(const struct exporter *exporter,
 				 "the program ended with status 0x%x", status);
 			report(&r, scenario->name, text);
 		}
+		emit("{\"ended\": \"%s\"}", scenario->name);
 	}
 }

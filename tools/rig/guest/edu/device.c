@@ -59,6 +59,8 @@ int edu_write(struct edu *edu, dma_addr_t to, const void *data, u32 length)
 		return -ENODEV;
 	guard(mutex)(&edu->lock);
 	memcpy(edu->staging, data, length);
+	dma_sync_single_for_device(edu->dev, edu->staging_dma, length,
+				   DMA_TO_DEVICE);
 	ret = edu_move(edu, edu->staging_dma, EDU_DMA_BUFFER, length, 0);
 	if (ret)
 		return ret;
@@ -76,8 +78,12 @@ int edu_read(struct edu *edu, dma_addr_t from, void *data, u32 length)
 	if (ret)
 		return ret;
 	memset(edu->staging, 0, length);
+	dma_sync_single_for_device(edu->dev, edu->staging_dma, length,
+				   DMA_FROM_DEVICE);
 	ret = edu_move(edu, EDU_DMA_BUFFER, edu->staging_dma, length,
 		       EDU_DMA_TO_RAM);
+	dma_sync_single_for_cpu(edu->dev, edu->staging_dma, length,
+				DMA_FROM_DEVICE);
 	if (!ret)
 		memcpy(data, edu->staging, length);
 	return ret;
@@ -105,6 +111,14 @@ int edu_device_info(struct edu_device_info *info, bool set)
 	return 0;
 }
 
+static void edu_free_staging(void *data)
+{
+	struct edu *edu = data;
+
+	dma_free_noncoherent(edu->dev, PAGE_SIZE, edu->staging,
+			     edu->staging_dma, DMA_BIDIRECTIONAL);
+}
+
 static int edu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
 	struct device *dev = &pdev->dev;
@@ -129,10 +143,14 @@ static int edu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	edu->bar = pcim_iomap(pdev, 0, 0);
 	if (!edu->bar)
 		return -ENOMEM;
-	edu->staging = dmam_alloc_coherent(dev, PAGE_SIZE, &edu->staging_dma,
-					   GFP_KERNEL);
+	/* Cached, and so memory like any other to whoever watches the caches. */
+	edu->staging = dma_alloc_noncoherent(dev, PAGE_SIZE, &edu->staging_dma,
+					     DMA_BIDIRECTIONAL, GFP_KERNEL);
 	if (!edu->staging)
 		return -ENOMEM;
+	ret = devm_add_action_or_reset(dev, edu_free_staging, edu);
+	if (ret)
+		return ret;
 	edus[edu_count++] = edu;
 	return 0;
 }
