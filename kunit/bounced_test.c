@@ -6,7 +6,7 @@
  *
  * Would miss: stale caches, for no machine here has any that would show a sync
  * missing (the model and the rig's noncoherent guest are for that), and a table
- * that leaks: pins are counted, not kernel memory. UML has no swiotlb.
+ * that leaks: pins are counted, not kernel memory.
  */
 #include <kunit/test.h>
 #include <linux/device.h>

@@ -4,9 +4,9 @@
  * reaches, and what dma_map_ops of its own make of it.
  *
  * Would miss: IOMMUs, which kunit devices are not behind, and stale caches: a
- * noncoherent device's syncs are counted, and what they do is not looked at.
- * UML has neither swiotlb nor noncoherent devices nor dma_map_ops of a device's
- * own; x86_64 has no noncoherent devices, arm64 no dma_map_ops.
+ * noncoherent device's syncs are counted, under UML also the bytes that they
+ * maintain, and what they do is not looked at. x86_64 has no noncoherent devices,
+ * arm64 no dma_map_ops.
  */
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
@@ -81,11 +81,44 @@ static void a_device_that_does_not_snoop_is_noncoherent(struct kunit *test)
 	KUNIT_EXPECT_GT(test, importer->mapping->syncs, begun);
 }
 
-/* Where for_cpu() may do nothing. */
-static void arm64_invalidates_for_the_cpu(struct kunit *test)
+/*
+ * H9, as the architecture hears it: however many devices do not snoop, a START
+ * invalidates each byte once, and an END cleans it once. H15: a START beside an
+ * open write cleans as well.
+ */
+static void each_byte_is_maintained_once(struct kunit *test)
 {
-	if (!IS_ENABLED(CONFIG_ARM64))
-		kunit_skip(test, "this architecture has no noncoherent devices");
+	struct dma_buf *dmabuf;
+
+	if (!IS_ENABLED(CONFIG_UDMABUF_FANOUT_UML_DEVICES))
+		kunit_skip(test, "only UML counts what is maintained");
+	dmabuf = stamped_buffer(test, memory_shmem(test, NR_PAGES));
+	real_import(test, dmabuf, real_device(test, "reader", false),
+		    DMA_TO_DEVICE);
+	real_import(test, dmabuf, real_device(test, "writer", false),
+		    DMA_FROM_DEVICE);
+	real_import(test, dmabuf, real_device(test, "both", false),
+		    DMA_BIDIRECTIONAL);
+
+	maintained = (struct maintained){};
+	begin_access(test, dmabuf, DMA_BIDIRECTIONAL);
+	KUNIT_EXPECT_EQ(test, NR_PAGES * PAGE_SIZE, maintained.for_cpu);
+	KUNIT_EXPECT_EQ(test, 0, maintained.for_device);
+	end_access(test, dmabuf, DMA_BIDIRECTIONAL);
+	KUNIT_EXPECT_EQ(test, NR_PAGES * PAGE_SIZE, maintained.for_cpu);
+	KUNIT_EXPECT_EQ(test, NR_PAGES * PAGE_SIZE, maintained.for_device);
+
+	begin_access(test, dmabuf, DMA_BIDIRECTIONAL);
+	maintained = (struct maintained){};
+	begin_access(test, dmabuf, DMA_BIDIRECTIONAL);
+	KUNIT_EXPECT_EQ(test, NR_PAGES * PAGE_SIZE, maintained.for_device);
+	KUNIT_EXPECT_EQ(test, NR_PAGES * PAGE_SIZE, maintained.for_cpu);
+}
+
+/* Where for_cpu() may do nothing; that is none of the machines with suites. */
+static void for_cpu_invalidates_here(struct kunit *test)
+{
+	need_noncoherent(test);
 	KUNIT_EXPECT_FALSE(test, arch_has_lazy_for_cpu());
 }
 
@@ -419,7 +452,8 @@ static void one_callback_is_a_sync(struct kunit *test)
 static struct kunit_case kind_cases[] = {
 	KUNIT_CASE(a_coherent_device_is_never_synced),
 	KUNIT_CASE(a_device_that_does_not_snoop_is_noncoherent),
-	KUNIT_CASE(arm64_invalidates_for_the_cpu),
+	KUNIT_CASE(each_byte_is_maintained_once),
+	KUNIT_CASE(for_cpu_invalidates_here),
 	KUNIT_CASE_SLOW(a_forgotten_end_costs_time),
 	KUNIT_CASE(a_device_reaches_what_the_kernel_says),
 	KUNIT_CASE(windows_are_not_crossed),

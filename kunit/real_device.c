@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Devices against the kernel's own DMA layer. UML has neither swiotlb nor
- * noncoherent devices; x86_64 has no noncoherent devices. No kunit device is
- * behind an IOMMU.
+ * Devices against the kernel's own DMA layer. UML has those that uml_devices.c
+ * gives it; x86_64 has no noncoherent devices. No kunit device is behind an
+ * IOMMU.
  */
 #include <kunit/device.h>
 #include <kunit/test.h>

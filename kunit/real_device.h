@@ -53,6 +53,18 @@ struct real_importer {
 	struct fanout_mapping *mapping;
 };
 
+/**
+ * struct maintained - what the architecture was asked to maintain; of UML only
+ * @for_device: bytes that were to be cleaned
+ * @for_cpu: bytes that were to be invalidated
+ */
+struct maintained {
+	u64 for_device;
+	u64 for_cpu;
+};
+
+extern struct maintained maintained;
+
 int real_device_init(struct kunit *test);
 
 struct device *real_device(struct kunit *test, const char *name, bool coherent);
