@@ -56,6 +56,11 @@ help:
 	@echo 'make module          build/module/udmabuf_fanout.ko'
 	@echo '     KDIR=/path      ... against these kernel headers'
 	@echo '     ARCH=arm64      ... for another machine; also armhf, riscv64'
+	@echo 'make series SIGNOFF="Name <address>"'
+	@echo '                     build/series/*.patch: the driver for a maintainer,'
+	@echo '                     for the newest kernel'
+	@echo '     SERIES=udmabuf  ... a smaller change to the stock driver instead'
+	@echo 'make series-test     apply and build each patch, run the suites'
 	@echo 'make tree            build/6.12/linux, for the kernel'\''s own kunit.py'
 	@echo 'make bindings        generate the bindings'
 	@echo 'make bindings-check  fail if they are not what the tree gives'
@@ -102,7 +107,7 @@ merge: python
 
 .PHONY: demo
 demo: python
-	@$(RIG) demo $(STOCK) $(MACHINE) --module '$(MODULE)' \
+	@$(RIG) demo $(STOCK) $(MACHINE) $(if $(MODULE),--module '$(MODULE)') \
 		$(if $(filter-out 0,$(COHERENT)),--coherent) \
 		$(if $(filter-out 0,$(CACHE)),--cache) \
 		$(if $(filter-out 0,$(DEBUG)),--debug) \
@@ -110,7 +115,7 @@ demo: python
 
 .PHONY: examples
 examples: python
-	@$(RIG) examples $(STOCK) --module '$(MODULE)'
+	@$(RIG) examples $(STOCK) $(if $(MODULE),--module '$(MODULE)')
 
 .PHONY: review
 review: python
@@ -154,6 +159,11 @@ deb: python
 deb-test: python
 	@$(FANOUT) deb-test --suite '$(SUITE)' \
 		$(if $(filter-out 0,$(KEEP)),--keep)
+
+.PHONY: series series-test
+series series-test: python
+	@PYTHONPATH=tools $(PYTHON) -m series $(if $(@:series=),test,make) $(TREE) \
+		--signoff '$(subst ','\'',$(SIGNOFF))' --series '$(SERIES)'
 
 .PHONY: fresh
 fresh: python

@@ -7,14 +7,14 @@ import sys
 from fanout import (check, coverage, deb, deb_test, fresh, headers, kunit,
                     module, mutants, tree)
 from fanout.arch import FOREIGN, named
-from fanout.host import (BINDINGS, BUILD, COVERAGE, DEB, FRESH, GIT, GUEST,
+from fanout.host import (BINDINGS, BUILD, COVERAGE, DEB, FRESH, GUEST,
                          KERNEL_BUILD, MODULES, MYPY, PICTURES, PROGRAMS,
-                         SPARSE, UNPACK, X86_64, Need, Totals, require,
+                         SERIES, SPARSE, UNPACK, X86_64, Need, Totals, require,
                          status_of)
 
 # What each command needs, all asked for as it starts.
 NEEDS: dict[str, tuple[Need, ...]] = {
-    "test": (*BINDINGS, *GIT, *MYPY, *PICTURES),
+    "test": (*BINDINGS, *MYPY, *PICTURES, *SERIES),
     "kunit": (), "tree": (),
     "check": (*SPARSE, *BINDINGS, *MYPY, *MODULES,
               *(need for arch in FOREIGN.values() for need in arch.needs)),

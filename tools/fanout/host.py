@@ -220,6 +220,9 @@ FRESH = (Need("mmdebstrap", program="mmdebstrap"), *GIT,
 # make deb: Debian's own tools for packages of modules.
 DEB = (Need("debhelper", program="dh"), Need("dh-dkms", program="dh_dkms"),
        Need("dpkg-dev", program="dpkg-buildpackage"))
+# The driver as patches for a kernel: which lines are its, and its pages.
+SERIES = (*GIT, Need("unifdef", program="unifdef"),
+          Need("pandoc", program="pandoc"))
 PROGRAMS = (Need("gcc", program="cc"), Need("libc6-dev", header="stdlib.h"),
             Need("make", program="make"))
 

@@ -13,10 +13,11 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from fanout import apt
 from fanout.host import (BUILD, CACHE, LOGS, REPO, Failure, NothingToDo, say,
@@ -259,12 +260,17 @@ def completed(layout: Layout, source: Path) -> Layout:
     return layout
 
 
-def joined(source: Path, name: str, kconfigs: Iterable[str]) -> Layout:
-    """What has folder @name below drivers/dma-buf built as part of @source."""
-    dma_buf = source / "drivers/dma-buf"
-    before, end, after = (dma_buf / "Kconfig").read_text().rpartition("endmenu")
+def joined(source: Path, name: str, kconfigs: Iterable[str],
+           changed: Mapping[str, bytes] = MappingProxyType({})) -> Layout:
+    """What has folder @name below drivers/dma-buf built as part of @source, of
+    which some files are @changed.
+    """
+    kconfig, makefile = (
+        changed[path].decode() if path in changed else
+        (source / path).read_text()
+        for path in ("drivers/dma-buf/Kconfig", "drivers/dma-buf/Makefile"))
+    before, end, after = kconfig.rpartition("endmenu")
     line = f'source "drivers/dma-buf/{name}/Kconfig"\n\n'
-    makefile = (dma_buf / "Makefile").read_text()
     return {
         "drivers/dma-buf/Kconfig": (before + line + end + after).encode(),
         "drivers/dma-buf/Makefile":

@@ -73,11 +73,7 @@ class Kernels:
 def layout_of(tree: KernelTree, state: State) -> Layout:
     """The farm of @state: the recorder is joined, and the driver if it is of it."""
     folders = ["recorder", *(["driver"] if state.driver else [])]
-    layout = joined(tree.path, Path(JOINT).name, folders)
-    for name in ("drivers/dma-buf/Kconfig", "drivers/dma-buf/Makefile"):
-        if name in state.kernel:
-            raise Failure(f"a patch to {name} cannot be reviewed yet: it is "
-                          "where the recorder is joined")
+    layout = joined(tree.path, Path(JOINT).name, folders, state.kernel)
     makefile = layout["drivers/dma-buf/Makefile"]
     assert isinstance(makefile, bytes)
     layout["drivers/dma-buf/Makefile"] = makefile + _LINES
@@ -87,7 +83,7 @@ def layout_of(tree: KernelTree, state: State) -> Layout:
                for path in RECORDER.iterdir() if path.is_file()}
     layout |= {f"{JOINT}/driver/{name}": content
                for name, content in state.driver.items()}
-    return completed(layout | dict(state.kernel), tree.path)
+    return completed(dict(state.kernel) | layout, tree.path)
 
 
 def _settle(layout: Layout, farm: Path) -> Layout:

@@ -5,7 +5,7 @@ import argparse
 import sys
 import time
 from contextlib import redirect_stdout
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from fanout.arch import ARM64, NATIVE, Arch
@@ -84,9 +84,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     played = add("examples", "run docs/examples and the report command in a "
                  "guest (a minute)")
     for command in (demo, played):
-        command.add_argument("--module", default="", metavar="KO",
+        command.add_argument("--module", type=Path, default=None, metavar="KO",
                              help="the driver as built elsewhere for the guest's "
-                             "kernel, instead of building it")
+                             "kernel, or a folder from which another one is "
+                             "built as udmabuf_fanout.ko")
     add_arch(add("bench", "measure each step of the three exporters on an "
                  "instruction clock (5 minutes); on arm64 START and END, by "
                  "number and kind of importers"))
@@ -161,8 +162,11 @@ def demo(options: argparse.Namespace) -> tuple[Totals, str]:
     noncoherent = arch is not NATIVE and not options.coherent
     guest = kernel.built_kernel("debug", options.kernel) if options.debug \
         else kernel.stock_kernel(options.kernel, arch)
+    other = f"-{options.module.name}" if options.module and \
+        options.module.is_dir() else ""
+    guest = replace(guest, name=guest.name + other)
     archive = kernel.initramfs(guest, options.module)
-    name = "demo" + (f"-{arch.name}" if arch.name else "") + \
+    name = "demo" + (f"-{arch.name}" if arch.name else "") + other + \
         ("-coherent" if options.coherent else "") + \
         ("-cache" if options.cache else "") + \
         ("-debug" if options.debug else "") + \
@@ -403,9 +407,10 @@ def main() -> int:
             if options.module and getattr(options, "debug", False):
                 raise Failure("MODULE= is a module for the stock kernel, and "
                               "DEBUG=1 boots another: give one of them")
-            options.module = kernel.check_module(
-                options.module, options.kernel,
-                ARCHES[getattr(options, "arch", "x86_64")][0])
+            if options.module:
+                kernel.check_module(
+                    options.module, options.kernel,
+                    ARCHES[getattr(options, "arch", "x86_64")][0])
         totals = play(options)
     print(totals, file=sys.stderr if options.command == "demo"
           and options.json else sys.stdout)

@@ -185,21 +185,19 @@ def _copy_changed(source: Path, target: Path) -> None:
             copy.write_bytes(path.read_bytes())
 
 
-def check_module(module: str, kernel: str, arch: Arch = NATIVE) -> Path | None:
-    """MODULE=, if the newest stock kernel of @kernel for @arch takes it."""
-    if not module:
-        return None
-    path = Path(module).absolute()
-    if not path.is_file():
+def check_module(module: Path, kernel: str, arch: Arch = NATIVE) -> None:
+    """MODULE=: the newest stock kernel of @kernel for @arch takes it."""
+    if module.is_dir():
+        return
+    if not module.is_file():
         raise Failure(f"MODULE={module}: no such file")
     release = stock_headers(kernel or DEFAULT, arch).release
-    found = re.search(rb"\0vermagic=(\S+) ", module_bytes(path))
+    found = re.search(rb"\0vermagic=(\S+) ", module_bytes(module))
     if found is None:
         raise Failure(f"MODULE={module} is not a kernel module")
     if found[1].decode() != release:
         raise Failure(f"MODULE={module} is for {found[1].decode()}, and the "
                       f"guest has {release}: build it for that")
-    return path
 
 
 def module_bytes(module: Path) -> bytes:
@@ -212,15 +210,17 @@ def put_modules(kernel: Kernel, module: Path | None, root: Path,
                 log: Path) -> list[str]:
     """Build the driver and the importer for @kernel, and put them into @root.
 
-    Where @module is given it is the driver, as it is, with its signature.
+    Where @module is given it is the driver, as it is, with its signature; or the
+    folder in which the driver is.
 
     Return: their names, in the order in which they can be loaded.
     """
-    for built in _build_modules(kernel, log):
+    driver = module if module and module.is_dir() else REPO / "driver"
+    for built in _build_modules(kernel, driver, log):
         logged("modules", [f"{kernel.arch.cross}objcopy", "-g", built,
                            root / built.name], log,
                "a module could not be stripped")
-    if module:
+    if module and not module.is_dir():
         (root / DRIVER).write_bytes(module_bytes(module))
     return [DRIVER, IMPORTER]
 
@@ -253,13 +253,13 @@ def lacks_heaps(headers: Path) -> bool:
         (headers / ".config").read_text().splitlines()
 
 
-def _build_modules(kernel: Kernel, log: Path) -> list[Path]:
-    """The importer and the driver as modules for @kernel.
+def _build_modules(kernel: Kernel, driver: Path, log: Path) -> list[Path]:
+    """The importer, and the driver in folder @driver, as modules for @kernel.
 
     The system heap, too, from the source package, where the kernel lacks it.
     """
     build = kernel.build / "modules"
-    _copy_changed(REPO / "driver", build / "driver")
+    _copy_changed(driver, build / "driver")
     _copy_changed(GUEST, build / "importer")
     modules = [build / "driver" / DRIVER, build / "importer" / IMPORTER]
     heap = lacks_heaps(kernel.headers)
@@ -292,7 +292,9 @@ def um_kernel(kernel: str, ktree: str) -> Kernel:
 
 
 def initramfs(kernel: Kernel, module: Path | None = None) -> Path:
-    """Build what the guest runs for @kernel and pack it."""
+    """Build what the guest runs for @kernel and pack it; @module is as
+    put_modules() takes it.
+    """
     log = log_of(kernel, f"{kernel.name}-build")
     root = kernel.build / "root"
     root.mkdir(parents=True, exist_ok=True)

@@ -68,6 +68,16 @@ class Check(TreeTest):
             tree.check_tree(path)
         return str(caught.exception)
 
+    def test_what_a_patch_changed_is_joined(self) -> None:
+        """Not the tree's own Kconfig and Makefile."""
+        layout = tree.joined(self.source, "x", ("driver",), {
+            "drivers/dma-buf/Kconfig": b"menu\nconfig A\n\nendmenu\n"})
+        kconfig = layout["drivers/dma-buf/Kconfig"]
+        self.assertEqual(kconfig, b'menu\nconfig A\n\nsource "drivers/dma-buf/'
+                         b'x/Kconfig"\n\nendmenu\n')
+        self.assertEqual(layout["drivers/dma-buf/Makefile"],
+                         b"obj-y := dma-buf.o\nobj-y += x/\n")
+
     def test_a_kernel_tree_is_accepted(self) -> None:
         """Its version is the Makefile's."""
         self.assertEqual(tree.check_tree(self.source).version, (6, 12, 7))
