@@ -202,7 +202,6 @@ module_exit(fanout_exit);
 
 MODULE_DESCRIPTION("memfd memory as dma-bufs, synced for every attached device");
 MODULE_LICENSE("GPL");
-/* What packages are called after, too: tools/fanout/deb.py. */
 MODULE_VERSION("1.0");
 /* What MODULE_IMPORT_NS() becomes: its argument is a string from 6.13 on. */
 MODULE_INFO(import_ns, "DMA_BUF");

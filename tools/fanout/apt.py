@@ -229,8 +229,8 @@ def of_architecture(foreign: str) -> Archive:
 def of_suite(suite: str, package: str) -> Archive:
     """A suite of the machine's mirror, which must have @package."""
     return _keeping(CACHE / f"apt-{suite}", suite,
-                    lambda: [f"{mirror()} {suite}"], "", f"{suite} with {package}",
-                    kept=package)
+                    lambda: [f"{mirror()} {suite}"], "",
+                    f"{suite} with {package}", kept=package)
 
 
 def update() -> None:

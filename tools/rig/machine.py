@@ -122,8 +122,8 @@ def hardware(boot: Boot) -> list[str | Path]:
         ["-accel", "tcg", "-icount", "shift=0,sleep=off"]
     line: list[str | Path] = [
         *(boot.qemu or machine.qemu[:1]), *machine.qemu[1:], *clock,
-        "-m", f"{machine.low + machine.high}G", "-smp", str(boot.cpus), "-nodefaults", "-no-user-config",
-        "-display", "none", "-no-reboot"]
+        "-m", f"{machine.low + machine.high}G", "-smp", str(boot.cpus),
+        "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
     for name, gib in ("low", machine.low), ("high", machine.high):
         line += ["-object", f"memory-backend-ram,id={name},size={gib}G",
                  "-numa", f"node,memdev={name}"]

@@ -153,9 +153,12 @@ def draw_importers(report: dict[str, Any], out: Path) -> None:
         axes = figure.add_subplot(2, 2, place)
         numbers: set[int] = set()
         for exporter, (shade, style, remark) in _LINES.items():
-            points = [p for p in report["points"] if "failed" not in p
-                      and (p["devices"], p["role"], p["pages"], p["exporter"])
-                      == (devices, role, "2 MiB", exporter)]
+            tried = [p for p in report["points"]
+                     if (p["devices"], p["role"], p["pages"], p["exporter"])
+                     == (devices, role, "2 MiB", exporter)]
+            if not tried:
+                continue
+            points = [p for p in tried if "failed" not in p]
             found = [p["importers"] for p in points]
             numbers.update(found)
             axes.plot(found, [sum(p["accesses"]["RW"]) for p in points],

@@ -63,6 +63,7 @@ class MergeTest(unittest.TestCase):
             tree = Path(folder)
             for part in ("driver", "kunit", "tools/merge"):
                 shutil.copytree(REPO / part, tree / part)
+            shutil.copy(REPO / "tools/native.mk", tree / "tools")
             merge = tree / "driver/merge.c"
             merge.write_text(make_schema(merge.read_text(), mutants))
             with (tree / "tools/merge/test.c").open("a") as test:
