@@ -182,7 +182,8 @@ def demo(options: argparse.Namespace) -> tuple[Totals, str]:
         # Memory that is used anew has no past then.
         arguments.append("init_on_alloc=1")
     patient = options.debug or options.cache
-    boot = machine.Boot(name, guest, archive, tuple(arguments), 3500,
+    boot = machine.Boot(name, guest, archive, tuple(arguments),
+                        4500 if options.cache else 3500,
                         cpus=2 if options.debug else 1,
                         noncoherent=noncoherent,
                         qemu=cache.qemu() if options.cache else (),

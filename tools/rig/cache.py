@@ -194,14 +194,15 @@ def verdicts(caches: Caches, names: dict[str, str]) -> list[tuple[bool, str]]:
     """What must hold: ours has none, the others have, and all was seen."""
     found: list[tuple[bool, str]] = []
     for exporter, lines in caches.exporters.items():
-        some, where = sum(lines.found.values()), ", ".join(lines.scenarios)
+        some, where = sum(lines.found.values()), list(lines.scenarios)
         if exporter != OURS:
             found.append((some > 0, f"caches of {names[exporter]}: {some:,} "
                           f"lines in {lines.runs_with} of {lines.runs} runs"))
             continue
         text = f"caches of {names[exporter]}: {some:,} lines"
         if some:
-            text += f" in {lines.runs_with} of {lines.runs} runs ({where})"
+            text += (f" in {lines.runs_with} of {lines.runs} runs "
+                     f"({', '.join(where[:5] + ['...'] * (len(where) > 5))})")
         for name, number in lines.excused.items():
             text += f"; {number} in {name} break no promise"
         found.append((some == 0 and lines.runs > 0, text))
