@@ -71,6 +71,7 @@ class Root(unittest.TestCase):
     def test_a_folder_that_is_not_empty(self) -> None:
         """Nothing in it is touched."""
         with tempfile.TemporaryDirectory() as build, \
+                mock.patch.object(fresh, "namespace", return_value=[]), \
                 mock.patch.object(fresh, "ROOTS", Path(build)):
             left = Path(build, "trixie/root")
             left.mkdir(parents=True)
