@@ -73,17 +73,18 @@ class Kernels:
 def layout_of(tree: KernelTree, state: State) -> Layout:
     """The farm of @state: the recorder is joined, and the driver if it is of it."""
     folders = ["recorder", *(["driver"] if state.driver else [])]
-    layout = joined(tree.path, Path(JOINT).name, folders, state.kernel)
+    layout: Layout = {f"{JOINT}/recorder/{path.name}": path.read_bytes()
+                      for path in RECORDER.iterdir() if path.is_file()}
+    layout |= state.kernel
+    layout |= joined(tree.path, Path(JOINT).name, folders, state.kernel)
     makefile = layout["drivers/dma-buf/Makefile"]
     assert isinstance(makefile, bytes)
     layout["drivers/dma-buf/Makefile"] = makefile + _LINES
     layout[f"{JOINT}/Makefile"] = "".join(
         f"obj-y += {folder}/\n" for folder in folders).encode()
-    layout |= {f"{JOINT}/recorder/{path.name}": path.read_bytes()
-               for path in RECORDER.iterdir() if path.is_file()}
     layout |= {f"{JOINT}/driver/{name}": content
                for name, content in state.driver.items()}
-    return completed(dict(state.kernel) | layout, tree.path)
+    return completed(layout, tree.path)
 
 
 def _settle(layout: Layout, farm: Path) -> Layout:

@@ -18,7 +18,8 @@ from review.__main__ import exporter_of, parse
 from review.compare import (Callers, Frame, blame, changes, cost, differences,
                             out_of_order)
 from review.findings import Cost
-from review.kernels import Kernels, NotBuilt, boot, first_error
+from review.kernels import (JOINT, Kernels, NotBuilt, boot, first_error,
+                            layout_of)
 from review.replay import _Steps
 from review.states import (State, diffs_in, patched, read_patch, state_of,
                            touched)
@@ -373,6 +374,36 @@ class BlameTest(unittest.TestCase):
             "driver/copy.c:12: no such thing")
         self.assertIn("undefined reference",
                       first_error("ld: a.o: undefined reference to `x'\n"))
+
+
+class FarmTest(unittest.TestCase):
+    """What a state is built from."""
+
+    def test_a_changed_file_is_what_is_built(self) -> None:
+        """Of the kernel, of dma-buf's own, and of the recorder."""
+        changed = {"drivers/dma-buf/udmabuf.c": b"udmabuf\n",
+                   "drivers/dma-buf/Kconfig": b"menu\nendmenu\n",
+                   "drivers/dma-buf/Makefile": b"obj-y := one.o\n",
+                   f"{JOINT}/recorder/buffer.c": b"buffer\n"}
+        with tempfile.TemporaryDirectory() as folder:
+            tree = Path(folder)
+            for name in (*changed, "drivers/dma-buf/dma-buf.c",
+                         "include/trace/define_trace.h"):
+                (tree / name).parent.mkdir(parents=True, exist_ok=True)
+                (tree / name).write_text("old\n")
+            layout = layout_of(KernelTree(tree, (6, 12, 0), "test"),
+                               State("changed", {"copy.c": b"copy\n"},
+                                     changed))
+        for name in ("drivers/dma-buf/udmabuf.c",
+                     f"{JOINT}/recorder/buffer.c"):
+            self.assertEqual(layout[name], changed[name])
+        self.assertEqual(layout[f"{JOINT}/driver/copy.c"], b"copy\n")
+        makefile = layout["drivers/dma-buf/Makefile"]
+        assert isinstance(makefile, bytes)
+        self.assertTrue(makefile.startswith(b"obj-y := one.o\n"))
+        self.assertIn(b"obj-y += review/\n", makefile)
+        self.assertEqual(layout["drivers/dma-buf/dma-buf.c"],
+                         tree / "drivers/dma-buf/dma-buf.c")
 
 
 class BootTest(unittest.TestCase):
