@@ -29,6 +29,11 @@ class Heard:
     said: list[list[str]] = field(default_factory=list)
 
 
+def log_name(what: str, number: int) -> str:
+    """What the boot for setting @number of @what is called in the logs."""
+    return f"{what}-{number}" if number else what
+
+
 def listen(kernels: Kernels, image: Path, exporter: str,
            scenes: Sequence[Scene], what: str, *arguments: str,
            known: Heard | None = None) -> Heard:
@@ -41,9 +46,10 @@ def listen(kernels: Kernels, image: Path, exporter: str,
     for number, (setting, group) in enumerate(
             groupby(scenes, lambda scene: scene.setting)):
         wanted = list(group)
-        console = boot(kernels, image, histories.script(exporter, wanted), what,
+        name = log_name(what, number)
+        console = boot(kernels, image, histories.script(exporter, wanted), name,
                        *filter(None, [setting]), *arguments).splitlines()
-        log = f"{shown(kernels.tree.logs)}/review-{what}.console.log"
+        log = f"{shown(kernels.tree.logs)}/review-{name}.console.log"
         said = [one.text for one in complaints(console)
                 if _DISABLED not in one.text]
         found.said.append([line.partition(record.PREFIX)[2] for line in console

@@ -25,7 +25,7 @@ from review import edits, kernels, replay
 from review.compare import differences
 from review.findings import Compared
 from review.histories import Scene, battery
-from review.sides import Heard, heard, judge, listen
+from review.sides import Heard, heard, judge, listen, log_name
 from review.states import FANOUT, State, state_of
 
 TRIALS = REPO / "tools/review/trials"
@@ -196,8 +196,11 @@ class Judges:
         except kernels.NotBuilt as failure:
             return Outcome(str(failure).split(" (all of it")[0]
                            .partition(": ")[2])
-        log = self.where.tree.logs / f"review-trial-{number}.console.log"
-        met = f"mutant {number} was met" in log.read_text(errors="replace")
+        met = any(f"mutant {number} was met" in (
+            self.where.tree.logs / f"review-{name}.console.log")
+            .read_text(errors="replace")
+            for name in (log_name(f"trial-{number}", boot)
+                         for boot in range(len(base.said))))
         if trial.exporter == FANOUT and not met:
             self.unmet |= functions
         if found.said == base.said:
