@@ -172,7 +172,7 @@ def draw_importers(report: dict[str, Any], out: Path) -> None:
         axes.minorticks_off()
         axes.grid(axis="y", color="#e8e8e8")
         axes.set_ylim(2e3, 1e6)
-        axes.set_title(f"{devices} {role}", fontsize=10)
+        axes.set_title(f"{role}, {devices}", fontsize=10)
         axes.tick_params(labelsize=8)
         axes.legend(fontsize=7.5, loc="upper left")
         if place > 2:

@@ -86,7 +86,7 @@ class Importers(unittest.TestCase):
         for row in SHOWN:
             devices, role, pages = row
             for access in ACCESSES:
-                cells = [f"{devices} {role}, {pages}", access]
+                cells = [f"{role}, {devices}, {pages}", access]
                 cells += [self.cost(row, exporter, access)
                           for exporter in ("stock", "heap", "all", "fanout")]
                 cells += [self.lines(row, exporter, access)

@@ -176,7 +176,7 @@ class Outside(unittest.TestCase):
                 replace(measured, heap="system heap (module)")))
             picture.draw(source, out)
             text = out.read_text()
-        self.assertIn("noncoherent writers", text)
+        self.assertIn("writers, noncoherent", text)
         self.assertIn("system heap (module): cannot map", text)
 
 
