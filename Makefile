@@ -41,7 +41,7 @@ help:
 	@echo '     ARCH=arm64      ... START and END, by number and kind of importers'
 	@echo 'make kunit           the KUnit suites in the plain UML kernel'
 	@echo '     DEBUG=1         ... with KASAN, lockdep and DMA API debugging'
-	@echo '     ARCH=x86_64     ... under QEMU; also arm64'
+	@echo '     ARCH=x86_64     ... under QEMU; also arm64, arm'
 	@echo '     FILTER=GLOB     ... only these suites, or suite.test'
 	@echo 'make hostile         random calls against a model, then every fault each'
 	@echo '                     call can have, in the debug UML kernel'

@@ -51,8 +51,8 @@ static void check_bounced(struct kunit *test, struct memory *mem, bool coherent)
 		KUNIT_ASSERT_NE(test, PFN_PHYS(memory_pfn(mem, page)), phys);
 		KUNIT_ASSERT_FALSE(test, in_swiotlb(dev, phys));
 		KUNIT_ASSERT_EQ(test, memory_stamp(mem, page),
-				*real_view(importer, page));
-		*real_view(importer, page) = ~memory_stamp(mem, page);
+				real_get(importer, page));
+		real_set(importer, page, ~memory_stamp(mem, page));
 	}
 	begin_access(test, dmabuf, DMA_FROM_DEVICE);
 	for (page = 0; page < mem->nr_pages; page++)
@@ -65,7 +65,7 @@ static void check_bounced(struct kunit *test, struct memory *mem, bool coherent)
 		memory_set(mem, page, page);
 	end_access(test, dmabuf, DMA_TO_DEVICE);
 	for (page = 0; page < mem->nr_pages; page++)
-		KUNIT_ASSERT_EQ_MSG(test, page, *real_view(importer, page),
+		KUNIT_ASSERT_EQ_MSG(test, page, real_get(importer, page),
 				    "page %u", page);
 }
 
@@ -102,7 +102,7 @@ static void a_readers_old_copy_is_not_fetched(struct kunit *test)
 	expect_kind(test, reader, SYNC_COPY);
 
 	for (page = 0; page < NR_PAGES; page++)
-		*real_view(writer, page) = page;
+		real_set(writer, page, page);
 	begin_access(test, dmabuf, DMA_FROM_DEVICE);
 	for (page = 0; page < NR_PAGES; page++)
 		KUNIT_EXPECT_EQ(test, page, memory_get(mem, page));
@@ -110,7 +110,7 @@ static void a_readers_old_copy_is_not_fetched(struct kunit *test)
 
 	/* H6: reading has brought the reader up to date. */
 	for (page = 0; page < NR_PAGES; page++)
-		KUNIT_EXPECT_EQ(test, page, *real_view(reader, page));
+		KUNIT_EXPECT_EQ(test, page, real_get(reader, page));
 }
 
 /* H3: the CPU writes one page, and the device's data in the others lives. */
@@ -125,7 +125,7 @@ static void a_partial_write_keeps_the_devices_data(struct kunit *test)
 	importer = real_import(test, dmabuf, dev, DMA_FROM_DEVICE);
 
 	for (page = 0; page < NR_PAGES; page++)
-		*real_view(importer, page) = page;
+		real_set(importer, page, page);
 	begin_access(test, dmabuf, DMA_TO_DEVICE);
 	memory_set(mem, 7, 4711);
 	end_access(test, dmabuf, DMA_TO_DEVICE);
@@ -133,7 +133,7 @@ static void a_partial_write_keeps_the_devices_data(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, page == 7 ? 4711 : page,
 				memory_get(mem, page));
 		KUNIT_EXPECT_EQ(test, page == 7 ? 4711 : page,
-				*real_view(importer, page));
+				real_get(importer, page));
 	}
 }
 
@@ -148,7 +148,7 @@ static void a_writer_leaves_its_data_behind(struct kunit *test)
 
 	importer = real_import(test, dmabuf, dev, DMA_FROM_DEVICE);
 	for (page = 0; page < NR_PAGES; page++)
-		*real_view(importer, page) = page;
+		real_set(importer, page, page);
 	real_unmap(test, importer);
 	for (page = 0; page < NR_PAGES; page++)
 		KUNIT_EXPECT_EQ(test, page, memory_get(mem, page));
@@ -171,7 +171,7 @@ static void an_open_write_is_not_overwritten(struct kunit *test)
 	end_access(test, dmabuf, DMA_FROM_DEVICE);
 	KUNIT_EXPECT_EQ(test, 4711, memory_get(mem, 3));
 	end_access(test, dmabuf, DMA_TO_DEVICE);
-	KUNIT_EXPECT_EQ(test, 4711, *real_view(importer, 3));
+	KUNIT_EXPECT_EQ(test, 4711, real_get(importer, 3));
 }
 
 /* H16. */
@@ -217,7 +217,7 @@ static void huge_pages_have_copies(struct kunit *test)
 		check_entries(test, importer, mem->nr_pages,
 			      min(seg_sizes[i], SZ_2M));
 		for (page = 0; page < mem->nr_pages; page++)
-			*real_view(importer, page) = page + i;
+			real_set(importer, page, page + i);
 		begin_access(test, dmabuf, DMA_FROM_DEVICE);
 		for (page = 0; page < mem->nr_pages; page++)
 			KUNIT_ASSERT_EQ(test, page + i, memory_get(mem, page));
@@ -270,8 +270,8 @@ static void check_mixed(struct kunit *test, bool coherent)
 				real_phys(importer, page));
 		KUNIT_EXPECT_EQ(test, PFN_PHYS(pfn + page),
 				real_phys(importer, HALF + page));
-		*real_view(importer, page) = page;
-		*real_view(importer, HALF + page) = HALF + page;
+		real_set(importer, page, page);
+		real_set(importer, HALF + page, HALF + page);
 	}
 
 	begin_access(test, dmabuf, DMA_BIDIRECTIONAL);
@@ -288,10 +288,10 @@ static void check_mixed(struct kunit *test, bool coherent)
 	/* One that reaches as much shares it. */
 	second = real_import(test, dmabuf, other, DMA_TO_DEVICE);
 	for (page = 0; page < 2 * HALF; page++) {
-		KUNIT_ASSERT_EQ_MSG(test, ~page, *real_view(importer, page),
+		KUNIT_ASSERT_EQ_MSG(test, ~page, real_get(importer, page),
 				    "page %u", page);
-		KUNIT_ASSERT_PTR_EQ(test, real_view(importer, page),
-				    real_view(second, page));
+		KUNIT_ASSERT_EQ(test, real_phys(importer, page),
+				real_phys(second, page));
 	}
 	real_unmap(test, second);
 	real_unmap(test, importer);

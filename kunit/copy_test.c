@@ -329,12 +329,14 @@ static void a_copy_follows_the_extents(struct kunit *test)
 {
 	struct fake_device *fake = remote_device(test, "dev", FAKE_COHERENT);
 	struct memory *mem = memory_shmem(test, 64);
-	struct udmabuf_create_item items[64];
 	struct shadowed *s = shadowed(test, 1);
+	struct udmabuf_create_item *items;
 	struct extents own = s->extents;
 	struct use *writer;
 	u32 i;
 
+	items = kunit_kcalloc(test, 64, sizeof(*items), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, items);
 	memory_fill(test, mem);
 	for (i = 0; i < 64; i++)
 		items[i] = memory_item(mem, (i * 37 + 5) % 64, 1);

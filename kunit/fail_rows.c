@@ -454,7 +454,7 @@ static const struct step vmapped = { vmap_buffer, vunmap_buffer };
 
 static long put_nothing(struct stage *s)
 {
-	char nothing[SZ_1K] = "";
+	static const char nothing[SZ_1K];
 
 	return put_user_args(0, nothing, sizeof(nothing));
 }
@@ -479,7 +479,7 @@ static long read_debugfs(struct stage *s)
 
 static long check_text(struct stage *s)
 {
-	char text[SZ_1K];
+	static char text[SZ_1K];
 
 	if (copy_from_user(text, (void __user *)USER_ADDR, sizeof(text)))
 		return -EFAULT;

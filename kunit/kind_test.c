@@ -16,6 +16,7 @@
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/ktime.h>
+#include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/sizes.h>
 
@@ -140,7 +141,7 @@ static u64 cost_of_begins(struct kunit *test, struct dma_buf *dmabuf,
 		if (ends)
 			end_access(test, dmabuf, DMA_BIDIRECTIONAL);
 	}
-	return ns / rounds;
+	return div_u64(ns, rounds);
 }
 
 /*
@@ -161,7 +162,8 @@ static void a_forgotten_end_costs_time(struct kunit *test)
 	begin_access(test, dmabuf, DMA_BIDIRECTIONAL);
 	forgotten = cost_of_begins(test, dmabuf, 4, false);
 	kunit_info(test, "16 MiB: a START takes %llu us, %llu us after one without an END",
-		   balanced / NSEC_PER_USEC, forgotten / NSEC_PER_USEC);
+		   div_u64(balanced, NSEC_PER_USEC),
+		   div_u64(forgotten, NSEC_PER_USEC));
 	KUNIT_EXPECT_GT(test, forgotten, balanced);
 	/* DMA API debugging looks each piece up. */
 	KUNIT_EXPECT_LT(test, forgotten, 1000 * balanced);
@@ -374,8 +376,8 @@ static void a_device_with_its_own_ops_has_a_copy(struct kunit *test)
 	ops_for_device = 0;
 	for (page = 0; page < NR_PAGES; page++) {
 		KUNIT_ASSERT_EQ(test, memory_stamp(mem, page),
-				*real_view(importer, page));
-		*real_view(importer, page) = page;
+				real_get(importer, page));
+		real_set(importer, page, page);
 	}
 	begin_access(test, dmabuf, DMA_BIDIRECTIONAL);
 	for (page = 0; page < NR_PAGES; page++) {
@@ -384,7 +386,7 @@ static void a_device_with_its_own_ops_has_a_copy(struct kunit *test)
 	}
 	end_access(test, dmabuf, DMA_BIDIRECTIONAL);
 	for (page = 0; page < NR_PAGES; page++)
-		KUNIT_ASSERT_EQ(test, page + 1, *real_view(importer, page));
+		KUNIT_ASSERT_EQ(test, page + 1, real_get(importer, page));
 	KUNIT_EXPECT_EQ(test, 0, ops_for_cpu);
 	KUNIT_EXPECT_EQ(test, 0, ops_for_device);
 }

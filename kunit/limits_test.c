@@ -177,6 +177,12 @@ static long pin_no_space(struct file *memfd, loff_t start, loff_t end,
 	return -ENOSPC;
 }
 
+/* What a size_t does not hold is refused before. */
+static int no_space(u64 size)
+{
+	return size >> PAGE_SHIFT > SIZE_MAX >> PAGE_SHIFT ? -EINVAL : -ENOSPC;
+}
+
 /* Limits of 4 GiB and more are what they say, to the page. */
 static void size_limit_mb_does_not_overflow(struct kunit *test)
 {
@@ -199,7 +205,7 @@ static void size_limit_mb_does_not_overflow(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		nodes_set_param(test, FANOUT, "size_limit_mb", sizes[i].limit);
 		item.size = sizes[i].size;
-		KUNIT_EXPECT_EQ_MSG(test, -ENOSPC,
+		KUNIT_EXPECT_EQ_MSG(test, no_space(item.size),
 				    nodes_create(test, FANOUT, NATIVE, 0,
 						 &item), "%s MiB",
 				    sizes[i].limit);
@@ -213,7 +219,7 @@ static void size_limit_mb_does_not_overflow(struct kunit *test)
 		item.size = sizes[i].size / 2;
 		items[0] = item;
 		items[1] = item;
-		KUNIT_EXPECT_EQ_MSG(test, -ENOSPC,
+		KUNIT_EXPECT_EQ_MSG(test, no_space(sizes[i].size),
 				    nodes_create_list(test, FANOUT, NATIVE, 0,
 						      items, 2), "%s MiB",
 				    sizes[i].limit);
@@ -227,7 +233,7 @@ static void size_limit_mb_does_not_overflow(struct kunit *test)
 	/* Whatever the limit, pages are counted in 32 bits. */
 	nodes_set_param(test, FANOUT, "size_limit_mb", "4294967295");
 	item.size = U32_MAX * (u64)PAGE_SIZE;
-	KUNIT_EXPECT_EQ(test, -ENOSPC,
+	KUNIT_EXPECT_EQ(test, no_space(item.size),
 			nodes_create(test, FANOUT, NATIVE, 0, &item));
 	item.size += 2 * PAGE_SIZE;
 	KUNIT_EXPECT_EQ(test, -EINVAL,
@@ -406,8 +412,9 @@ static void parameters_take_their_names_only(struct kunit *test)
 }
 
 /*
- * copy_limit_mb is a number of mebibytes, up to more memory than there is, and
- * holds at once; a quarter of all memory, rounded down, is what it is at first.
+ * copy_limit_mb is a number of mebibytes, up to more memory than there is or, with
+ * 32 bits, to as many pages as these can count, and holds at once; a quarter of
+ * all memory, rounded down, is what it is at first.
  */
 static void copy_limit_mb_counts_mebibytes(struct kunit *test)
 {
@@ -417,7 +424,8 @@ static void copy_limit_mb_counts_mebibytes(struct kunit *test)
 	} good[] = {
 		{ "0", 0 },
 		{ "1", 1 },
-		{ "4294967295\n", U32_MAX },
+		{ "4294967295\n", MIN_T(u64, U32_MAX,
+				       LONG_MAX >> (20 - PAGE_SHIFT)) },
 		{ "0x10", 16 },
 	};
 	static const char * const bad[] = { "-1", "4294967296", "1.5", "some", "" };
@@ -432,8 +440,8 @@ static void copy_limit_mb_counts_mebibytes(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, strlen(good[i].value),
 				nodes_try_param(test, FANOUT, "copy_limit_mb",
 						good[i].value));
-		KUNIT_EXPECT_EQ(test, good[i].mb << (20 - PAGE_SHIFT),
-				copy_limit_pages);
+		KUNIT_EXPECT_EQ(test, good[i].mb,
+				copy_limit_pages >> (20 - PAGE_SHIFT));
 		memset(text, 0, sizeof(text));
 		KUNIT_EXPECT_GT(test, read_param(test, "copy_limit_mb", text,
 						 sizeof(text) - 1), 0);

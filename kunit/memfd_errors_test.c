@@ -20,6 +20,8 @@
 #include "memory.h"
 
 #define ANY_SIZE	U64_MAX
+/* Pages that extents_pin() asks for in three calls. */
+#define THREE_BATCHES	(2 * PAGE_SIZE / sizeof(struct folio *) + 76)
 
 static int init(struct kunit *test)
 {
@@ -150,9 +152,9 @@ static long pin_until_memory_is_out(struct file *memfd, loff_t start,
 /* Nor does a batch that cannot be had keep those before it. */
 static void a_batch_that_fails_gives_back_those_before_it(struct kunit *test)
 {
-	struct memory *mem = memory_shmem(test, 1100);
+	struct memory *mem = memory_shmem(test, THREE_BATCHES);
 	struct udmabuf_create_item items[] = {
-		memory_item(mem, 0, 1100),
+		memory_item(mem, 0, THREE_BATCHES),
 		memory_item(mem, 0, 1),
 	};
 	struct extents extents;
@@ -190,8 +192,8 @@ static long pin_until_killed(struct file *memfd, loff_t start, loff_t end,
 /* Who is being killed goes on for no more than a batch. */
 static void a_batch_is_the_last_of_who_is_killed(struct kunit *test)
 {
-	struct memory *mem = memory_shmem(test, 1100);
-	struct udmabuf_create_item item = memory_item(mem, 0, 1100);
+	struct memory *mem = memory_shmem(test, THREE_BATCHES);
+	struct udmabuf_create_item item = memory_item(mem, 0, THREE_BATCHES);
 	struct extents extents;
 	int calls, ret;
 	long before;

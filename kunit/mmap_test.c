@@ -266,11 +266,14 @@ static void a_mapping_cannot_grow(struct kunit *test)
 static void a_buffer_may_have_more_than_4_gib(struct kunit *test)
 {
 	const u32 pages = PMD_PAGES, nr = SZ_4G / PMD_SIZE + 1;
-	struct memory *mem = memory_hugetlb(test, 1);
 	struct udmabuf_create_item *items;
 	struct dma_buf *dmabuf;
+	struct memory *mem;
 	u32 i;
 
+	if (SIZE_MAX == U32_MAX)
+		kunit_skip(test, "a size has 32 bits here");
+	mem = memory_hugetlb(test, 1);
 	items = kunit_kcalloc(test, nr, sizeof(*items), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, items);
 	for (i = 0; i < nr; i++)

@@ -199,4 +199,10 @@ static inline bool same(const u64 *a, const u64 *b)
 	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2];
 }
 
+/* model_search.c */
+
+bool model_follow(const struct model_config *config,
+		  const struct model_state *state, const u64 *word,
+		  struct model_state *next, unsigned int *move);
+
 #endif /* UDMABUF_FANOUT_MODEL_LAYERS_H */

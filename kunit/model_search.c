@@ -134,3 +134,37 @@ void model_explore(const struct model_config *config,
 	}
 	*result = found;
 }
+
+/**
+ * model_follow() - find the move that leads from a state to one of the search
+ * @config: what was explored
+ * @state: the state
+ * @word: where to, as model_canonical() packed it
+ * @next: set to where the move leads from @state, its devices in their order
+ * @move: set to the move
+ *
+ * Return: true if there is one.
+ */
+bool model_follow(const struct model_config *config,
+		  const struct model_state *state, const u64 *word,
+		  struct model_state *next, unsigned int *move)
+{
+	struct event_plan plan;
+	u16 moves[MODEL_MOVES];
+	u64 packed[MODEL_WORDS];
+	unsigned int n, i;
+
+	n = model_list_moves(config, state, &plan, moves);
+	for (i = 0; i < n; i++) {
+		*next = *state;
+		model_play(config, &plan, next, moves[i]);
+		model_canonical(config, next, packed);
+		if (!same(packed, word))
+			continue;
+		*next = *state;
+		model_play(config, &plan, next, moves[i]);
+		*move = moves[i];
+		return true;
+	}
+	return false;
+}

@@ -366,10 +366,7 @@ void model_story(const struct model_config *config,
 		 void *context)
 {
 	struct model_state state, next;
-	struct event_plan plan;
-	u16 moves[MODEL_MOVES];
-	unsigned int n, i, m, ways, line;
-	u64 word[MODEL_WORDS];
+	unsigned int n, i, move, line;
 	char buffer[240];
 	u32 at;
 
@@ -384,15 +381,8 @@ void model_story(const struct model_config *config,
 		while (space->node[at].depth > i + 1)
 			at = space->node[at].parent;
 		/* On the path devices may be in another order. */
-		ways = model_list_moves(config, &state, &plan, moves);
-		for (m = 0; m < ways; m++) {
-			next = state;
-			model_play(config, &plan, &next, moves[m]);
-			model_canonical(config, &next, word);
-			if (same(word, space->node[at].word))
-				break;
-		}
-		if (m == ways) {
+		if (!model_follow(config, &state, space->node[at].word, &next,
+				  &move)) {
 			emit(context, "the plan is not a function of its arguments");
 			return;
 		}
@@ -401,8 +391,8 @@ void model_story(const struct model_config *config,
 			put(&text, " ");
 		put_number(&text, i + 1);
 		put(&text, ". ");
-		put_move(&text, config, &state, moves[m]);
-		model_play(config, &plan, &state, moves[m]);
+		put_move(&text, config, &state, move);
+		state = next;
 		for (line = 0; line < config->lines; line++) {
 			put_to_column(&text, STORY_COLUMN + 40 * line);
 			put_line(&text, config, &state, line);

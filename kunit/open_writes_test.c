@@ -43,13 +43,16 @@ static bool forget_dead;
 static int live(void *data)
 {
 	struct process *process = data;
+	int (*what)(void);
 
+	/* What is told next may come before this one has been left. */
 	do {
 		wait_for_completion(&process->told);
-		if (process->what)
-			process->ret = process->what();
+		what = process->what;
+		if (what)
+			process->ret = what();
 		complete(&process->done);
-	} while (process->what);
+	} while (what);
 
 	/* As a zombie, which is not waited for. */
 	return 0;
@@ -67,7 +70,7 @@ static bool is_dead(struct process *process)
 	return !atomic_read(&process->task->signal->live);
 }
 
-static void die(struct process *process)
+static void kill_process(struct process *process)
 {
 	tell(process, NULL);
 	while (!is_dead(process))
@@ -79,7 +82,7 @@ static void end_process(void *data)
 	struct process *process = data;
 
 	if (!is_dead(process))
-		die(process);
+		kill_process(process);
 	put_task_struct(process->task);
 }
 
@@ -249,8 +252,8 @@ static void the_dead_count_until_cleaned(struct kunit *test)
 	begin(test, first);
 	begin(test, more);
 	begin(test, more);
-	die(first);
-	die(more);
+	kill_process(first);
+	kill_process(more);
 	EXPECT_OPEN(test);
 	EXPECT_OPEN(test);
 	open_writes_cleaned(&writes);
@@ -265,8 +268,8 @@ static void who_dies_meanwhile_counts_on(struct kunit *test)
 	begin(test, first);
 	begin(test, more);
 	EXPECT_OPEN(test);
-	die(first);
-	die(more);
+	kill_process(first);
+	kill_process(more);
 	open_writes_cleaned(&writes);
 	EXPECT_OPEN(test);
 	open_writes_cleaned(&writes);
@@ -281,7 +284,7 @@ static void the_living_stay(struct kunit *test)
 	begin(test, NULL);
 	begin(test, one);
 	begin(test, two);
-	die(one);
+	kill_process(one);
 	EXPECT_OPEN(test);
 	open_writes_cleaned(&writes);
 	end(NULL);
@@ -304,7 +307,7 @@ static void the_dead_make_room_if_they_may(struct kunit *test)
 		for (i = 0; i < MANY; i++) {
 			dead[i] = new_process(test);
 			begin(test, dead[i]);
-			die(dead[i]);
+			kill_process(dead[i]);
 		}
 		if (forget_dead) {
 			KUNIT_EXPECT_EQ(test, 1, nr_slots());

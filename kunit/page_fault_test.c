@@ -46,7 +46,7 @@ static void a_fault_past_the_end_is_sigbus(struct kunit *test)
 	user_map(test, dmabuf, USER_ADDR, 0, 5);
 	expect_fault(test, VM_FAULT_SIGBUS, 0, 5, 0);
 	expect_fault(test, VM_FAULT_SIGBUS, 0, 6, 0);
-	expect_fault(test, VM_FAULT_SIGBUS, 0, 1UL << 32, 0);
+	expect_fault(test, VM_FAULT_SIGBUS, 0, 1UL << BITS_PER_LONG / 2, 0);
 	expect_fault(test, VM_FAULT_SIGBUS, 0, ULONG_MAX, 0);
 	for (i = 0; i < 5; i++)
 		KUNIT_EXPECT_EQ(test, 0, mapped_pfn(i, NULL));
@@ -228,8 +228,7 @@ static void hugetlb_memory_is_mapped_by_pmds(struct kunit *test)
 	struct memory *mem;
 	bool huge;
 
-	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
-		kunit_skip(test, "no PMD mappings without CONFIG_TRANSPARENT_HUGEPAGE");
+	need_pmd_mappings(test);
 	mem = memory_hugetlb_most(test, 8);
 	memory_fill(test, mem);
 	find_huge_pair(test, mem, &low, &high);
@@ -290,8 +289,7 @@ static void a_page_table_in_the_way_stays(struct kunit *test)
 	struct memory *mem;
 	bool huge;
 
-	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
-		kunit_skip(test, "no PMD mappings without CONFIG_TRANSPARENT_HUGEPAGE");
+	need_pmd_mappings(test);
 	mem = memory_hugetlb(test, 1);
 	memory_fill(test, mem);
 	dmabuf = memory_buffer(test, (struct udmabuf_create_item[]) {

@@ -15,6 +15,7 @@
 #include <linux/kthread.h>
 #include <linux/mman.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
@@ -188,8 +189,8 @@ static void put_cache(struct race *race, struct memory *mem)
 	struct kunit *test = race->test;
 	u32 i;
 
-	if (IS_ENABLED(CONFIG_HIGHMEM))
-		kunit_skip(test, "pages have no address");
+	/* Pages that have an address. */
+	mapping_set_gfp_mask(mem->file->f_mapping, GFP_USER);
 	memory_fill(test, mem);
 	race->dmabuf = memory_buffer(test, &item, 1);
 	cache.flushed = 0;

@@ -10,7 +10,7 @@
 #include <linux/dma-direct.h>
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
-#include <linux/mm.h>
+#include <linux/highmem.h>
 #include <linux/slab.h>
 #include <linux/swiotlb.h>
 
@@ -302,16 +302,38 @@ phys_addr_t real_phys(struct real_importer *importer, u32 page)
 	return dma_to_phys(importer->dev, device_address(importer, page));
 }
 
+static u64 *map_page(struct real_importer *importer, u32 page)
+{
+	return kmap_local_pfn(PHYS_PFN(real_phys(importer, page)));
+}
+
 /**
- * real_view() - tell where a device reads and writes
+ * real_get() - have a device read the first eight bytes of a page
  * @importer: who
  * @page: which page of the buffer
  *
- * Return: the same, for the CPU.
+ * Return: what it reads.
  */
-u64 *real_view(struct real_importer *importer, u32 page)
+u64 real_get(struct real_importer *importer, u32 page)
 {
-	return phys_to_virt(real_phys(importer, page));
+	u64 *data = map_page(importer, page), value = *data;
+
+	kunmap_local(data);
+	return value;
+}
+
+/**
+ * real_set() - have a device write the first eight bytes of a page
+ * @importer: who
+ * @page: which page of the buffer
+ * @value: what it writes
+ */
+void real_set(struct real_importer *importer, u32 page, u64 value)
+{
+	u64 *data = map_page(importer, page);
+
+	*data = value;
+	kunmap_local(data);
 }
 
 /**

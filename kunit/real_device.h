@@ -12,7 +12,7 @@
  *	force_bounce(dev, true);
  *	usb = real_import(test, dmabuf, dev, DMA_FROM_DEVICE);
  *	expect_kind(test, usb, SYNC_COPY);
- *	*real_view(usb, 3) = 33;
+ *	real_set(usb, 3, 33);
  *	begin_access(test, dmabuf, DMA_FROM_DEVICE);
  *	KUNIT_EXPECT_EQ(test, 33, memory_get(mem, 3));
  *	end_access(test, dmabuf, DMA_FROM_DEVICE);
@@ -88,7 +88,8 @@ void expect_kind(struct kunit *test, struct real_importer *importer,
 		 enum sync_kind kind);
 
 phys_addr_t real_phys(struct real_importer *importer, u32 page);
-u64 *real_view(struct real_importer *importer, u32 page);
+u64 real_get(struct real_importer *importer, u32 page);
+void real_set(struct real_importer *importer, u32 page, u64 value);
 void begin_access(struct kunit *test, struct dma_buf *dmabuf,
 		  enum dma_data_direction access);
 void end_access(struct kunit *test, struct dma_buf *dmabuf,

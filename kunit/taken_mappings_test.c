@@ -142,8 +142,7 @@ static void pmds_are_taken_and_come_back(struct kunit *test)
 	unsigned int round;
 	bool huge;
 
-	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
-		kunit_skip(test, "no PMD mappings without CONFIG_TRANSPARENT_HUGEPAGE");
+	need_pmd_mappings(test);
 	mem = memory_hugetlb(test, 1);
 	item = memory_item(mem, 0, PMD_PAGES);
 	memory_fill(test, mem);

@@ -88,6 +88,18 @@ void write_user(struct kunit *test, u32 page, u64 value)
 }
 
 /**
+ * need_pmd_mappings() - skip a test where a PMD cannot map pages of a buffer
+ * @test: the test
+ */
+void need_pmd_mappings(struct kunit *test)
+{
+	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
+		kunit_skip(test, "no PMD mappings without CONFIG_TRANSPARENT_HUGEPAGE");
+	if (!IS_ENABLED(CONFIG_ARCH_SUPPORTS_PMD_PFNMAP))
+		kunit_skip(test, "needs CONFIG_ARCH_SUPPORTS_PMD_PFNMAP");
+}
+
+/**
  * mapped_pfn_locked() - look a page up in the page tables
  * @page: the page
  * @huge: whether a huge entry maps it; NULL if that is not asked

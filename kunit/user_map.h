@@ -36,6 +36,7 @@ void __user *user_page(u32 page);
 u64 read_user(struct kunit *test, u32 page);
 void write_user(struct kunit *test, u32 page, u64 value);
 
+void need_pmd_mappings(struct kunit *test);
 unsigned long mapped_pfn_locked(u32 page, bool *huge);
 unsigned long mapped_pfn(u32 page, bool *huge);
 

@@ -200,6 +200,7 @@ ARM64_PROGRAMS = (Need("libc6-dev-arm64-cross", header="stdlib.h",
                        compiler="aarch64-linux-gnu-gcc"),)
 QEMU_ARM = (Need("qemu-system-arm", program="qemu-system-aarch64"),)
 ARM64 = (*QEMU_ARM, *CROSS_ARM64)
+ARM = (*QEMU_ARM, *CROSS_ARMHF)
 DEVICE_TREE = (Need("device-tree-compiler", program="fdtput"),)
 MYPY = (Need("mypy", program="mypy"),)
 BINDINGS = (Need("python3-clang", module="clang.cindex"),)

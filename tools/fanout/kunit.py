@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fanout import ktap
-from fanout.host import (ARM64, JOBS, REPO, X86_64, Failure, Need, Totals,
+from fanout.host import (ARM, ARM64, JOBS, REPO, X86_64, Failure, Need, Totals,
                          relevant, run, say, say_totals, show_failure, shown)
 from fanout.logscan import complaints
 from fanout.tree import DEFAULT, KernelTree
@@ -30,6 +30,7 @@ class Machine:
     minutes: str        # a first build takes on two cores
     kernel_args: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    suites: str = ""    # if not all, an argument of kunit.py that names them
 
 
 # A panicking guest must end QEMU instead of waiting for the time limit.
@@ -45,6 +46,12 @@ MACHINES = {
                       # the architecture's pointer authentication is slow
                       # to emulate, and 7.3's kunit.py no longer says impdef
                       "--qemu_args=-smp 2 -cpu max,pauth-impdef=on")),
+    "arm": Machine(REPO / "kunit/arm.kunitconfig", ARM, 600, "8",
+                   _QEMU_ARGS,
+                   ("--arch=arm", "--cross_compile=arm-linux-gnueabihf-",
+                    "--qemu_args=-smp 2"),
+                   # the model counts in words of 64 bits: half an hour there
+                   "--filter=module!=model_test"),
 }
 
 
@@ -174,10 +181,11 @@ def run_suites(tree: KernelTree, arch: str = "um", variant: str = "",
                suites: str = "") -> Totals:
     """Build the kernel for @arch and @variant and run the suites in it.
 
-    All of them, or those that @suites names: a glob, or another argument of
-    kunit.py that does. The farm of @tree must have been prepared.
+    All that @arch is made for, or those that @suites names: a glob, or another
+    argument of kunit.py that does. The farm of @tree must have been prepared.
     """
     machine = MACHINES[arch]
+    suites = suites or machine.suites
     build = build_folder(tree, arch, variant)
     what = f"kunit {title(tree, build)}"
     log = tree.logs / f"kunit-{build.name}.log"

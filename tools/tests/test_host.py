@@ -54,6 +54,8 @@ class Packages(unittest.TestCase):
                               (["check"], "sparse"), (["module"], "pahole"),
                               (["kunit", "--arch", "arm64"],
                                "gcc-aarch64-linux-gnu"),
+                              (["kunit", "--arch", "arm"],
+                               "gcc-arm-linux-gnueabihf"),
                               (["tree"], "xz-utils"), (["model"], "libc6-dev"),
                               (["merge"], "libc6-dev"),
                               (["fresh"], "mmdebstrap")):
