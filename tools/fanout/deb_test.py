@@ -265,10 +265,16 @@ def make(module: str, *arguments: str) -> Totals:
     return fresh.totals_of(log.read_text(errors="replace"), status)
 
 
-def play(kernel: str) -> list[tuple[bool, str]]:
-    """Play the module that DKMS built for @kernel's guest in the rig."""
+def play(kernel: str, suite: str) -> list[tuple[bool, str]]:
+    """Play the module that DKMS built for @kernel's guest in the rig.
+
+    @suite is the one Debian that was tried, or "" for all. One alone need not
+    have the kernel that the rig has.
+    """
     release = stock_headers(kernel).release
     module = next((BUILT / release).glob(f"{KO}*"), None)
+    if module is None and suite:
+        raise NothingToDo(f"{suite} has not the rig's {release}")
     if module is None:
         return [(False, f"{release}: no Debian that was tried has built the "
                  "module for the rig's kernel")]
@@ -305,7 +311,7 @@ def deb_test(suite: str, keep: bool) -> Totals:
     for kernel in tree.KERNELS:
         if not suite or kernel in KERNELS[suite]:
             try:
-                played = play(kernel)
+                played = play(kernel, suite)
             except NothingToDo as nothing:
                 say("deb-test", f"{kernel}: {nothing}")
                 continue
