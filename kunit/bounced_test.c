@@ -310,6 +310,37 @@ static void a_device_of_short_reach_need_not_snoop(struct kunit *test)
 	check_mixed(test, false);
 }
 
+/*
+ * Zones are asked for copies one after the other, and such copies are shared; what
+ * the DMA API gives a device, from whatever zone, is not.
+ */
+static void a_zone_that_is_reached_is_found(struct kunit *test)
+{
+	struct device *dev = real_device(test, "dev", true);
+	struct device *other = real_device(test, "other", true);
+	struct memory *mem = memory_shmem(test, NR_PAGES);
+	struct dma_buf *dmabuf = stamped_buffer(test, mem);
+	struct real_importer *importer, *second;
+	u32 page;
+
+	if (!IS_ENABLED(CONFIG_X86) || !IS_ENABLED(CONFIG_ZONE_DMA))
+		kunit_skip(test, "no zone ends at 16 MiB here");
+	KUNIT_ASSERT_EQ(test, 0,
+			dma_set_mask_and_coherent(dev, DMA_BIT_MASK(24)));
+	KUNIT_ASSERT_EQ(test, 0,
+			dma_set_mask_and_coherent(other, DMA_BIT_MASK(24)));
+	importer = real_import(test, dmabuf, dev, DMA_TO_DEVICE);
+	second = real_import(test, dmabuf, other, DMA_TO_DEVICE);
+	expect_kind(test, importer, SYNC_COPY);
+	for (page = 0; page < NR_PAGES; page++) {
+		KUNIT_ASSERT_LT(test, real_phys(importer, page), SZ_16M);
+		KUNIT_ASSERT_EQ(test, real_phys(importer, page),
+				real_phys(second, page));
+		KUNIT_ASSERT_EQ(test, memory_stamp(mem, page),
+				real_get(second, page));
+	}
+}
+
 static struct kunit_case bounced_cases[] = {
 	KUNIT_CASE(a_bounced_device_sees_what_the_cpu_sees),
 	KUNIT_CASE(a_bounced_device_need_not_snoop),
@@ -320,6 +351,7 @@ static struct kunit_case bounced_cases[] = {
 	KUNIT_CASE_SLOW(huge_pages_have_copies),
 	KUNIT_CASE(a_device_of_short_reach_is_two_peers),
 	KUNIT_CASE(a_device_of_short_reach_need_not_snoop),
+	KUNIT_CASE(a_zone_that_is_reached_is_found),
 	{ }
 };
 
