@@ -3,12 +3,9 @@
  * A settled machine, its clock, and memory: see memory.h.
  */
 #include <sched.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <linux/dma-buf.h>
 
 #include "../core/buffers.h"
 #include "../core/report.h"
@@ -74,11 +71,4 @@ int filled_memfd(enum bench_pages pages, size_t bytes, bool fresh)
 	}
 	munmap(memory, size);
 	return fd;
-}
-
-bool sync_call(int dmabuf, __u64 flags)
-{
-	struct dma_buf_sync req = { .flags = flags };
-
-	return !ioctl(dmabuf, DMA_BUF_IOCTL_SYNC, &req);
 }
