@@ -308,8 +308,8 @@ class Bench(unittest.TestCase):
             measured("r", "heap", attach_map=10000, entries=100)])
         targets = [bench.Target("r", "attach_map", 200, ""),
                    bench.Target("r", "attach_map", 199.9, ""),
-                   bench.Target("r", "attach_map", "stock", ""),
-                   bench.Target("r", "attach_map", "heap", "",
+                   bench.Target("r", "attach_map", 1, "", exporter="stock"),
+                   bench.Target("r", "attach_map", 1, "", exporter="heap",
                                 per_entry=True),
                    bench.Target("none", "attach_map", 1, ""),
                    bench.Target("r", "attach_map", 1, "", row_of="r"),
