@@ -25,7 +25,7 @@
 #include "kind.h"
 
 /* The most pages that all copies and twins may have together. */
-unsigned long copy_limit_pages;
+unsigned long copy_limit_pages = COPY_LIMIT_UNSET;
 static atomic_long_t charged_pages;
 
 static int charge(u32 nr_pages)

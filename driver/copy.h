@@ -63,6 +63,9 @@ struct copy {
 /* ENOMEM is better than the OOM killer, also at the limit of a memory cgroup. */
 #define COPY_GFP	(GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
 
+/* No parameter says as much. */
+#define COPY_LIMIT_UNSET	ULONG_MAX
+
 extern unsigned long copy_limit_pages;
 
 struct copy *copy_create(struct device *dev, u32 pgoff, unsigned int *order);

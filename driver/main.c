@@ -177,7 +177,7 @@ static int __init fanout_init(void)
 		return -ENODEV;
 	}
 
-	if (!copy_limit_pages)
+	if (copy_limit_pages == COPY_LIMIT_UNSET)
 		copy_limit_pages = totalram_pages() / 4;
 
 	/* Before the node: from then on there may be buffers. */

@@ -80,6 +80,25 @@ static int unload(void)
 	return errno;
 }
 
+/* A parameter that is given is not the default, though it is nothing. */
+static void try_no_copies(struct stage *stage)
+{
+	char said[16] = "";
+	int error;
+
+	error = load_module("/" MODULE ".ko", "copy_limit_mb=0");
+	if (!error) {
+		read_whole(PARAMETERS "copy_limit_mb", said, sizeof(said));
+		said[strcspn(said, "\n")] = 0;
+		if (strcmp(said, "0"))
+			wrong(stage, "copy_limit_mb=0 became %s", said);
+		error = unload();
+	}
+	if (error)
+		wrong(stage, "the module with copy_limit_mb=0: %s",
+		      strerror(error));
+}
+
 void clean_up(struct stage *stage)
 {
 	int error = unload();
@@ -90,7 +109,10 @@ void clean_up(struct stage *stage)
 	pinned = pinned_pages();
 	if (pinned)
 		wrong(stage, "%ld pages stay pinned", pinned);
-	error = error ? 0 : load_module("/" MODULE ".ko", COPY_LIMIT);
+	if (error)
+		return;
+	try_no_copies(stage);
+	error = load_module("/" MODULE ".ko", COPY_LIMIT);
 	if (error)
 		wrong(stage, "the module cannot be loaded: %s",
 		      strerror(error));
