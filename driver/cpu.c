@@ -205,7 +205,8 @@ void *cpu_vmap(const struct cpu_mappings *cpu)
 	u32 i, nr = 0, page;
 
 	struct page **pages __free(kvfree) =
-		kvmalloc_array(mem->nr_pages, sizeof(*pages), GFP_KERNEL);
+		kvmalloc_array(mem->nr_pages, sizeof(*pages),
+			       GFP_KERNEL | __GFP_NOWARN);
 	if (!pages)
 		return NULL;
 

@@ -114,7 +114,7 @@ static int reserve_batch(struct pinning *pin, u32 nr_pages)
 	want = max_t(u64, want, min_t(u64, 2ull * pin->room, U32_MAX));
 	bigger = kvrealloc(pin->mem.extent,
 			   array_size(want, sizeof(*bigger)),
-			   GFP_KERNEL_ACCOUNT);
+			   GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!bigger)
 		return -ENOMEM;
 	pin->mem.extent = bigger;

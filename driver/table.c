@@ -83,7 +83,9 @@ u32 table_count(unsigned long at, u32 nr_pages,
  */
 int table_alloc(struct sg_table *table, u32 nr)
 {
-	table->sgl = kvmalloc_array(nr, sizeof(*table->sgl), GFP_KERNEL);
+	/* kvmalloc() warns of more than INT_MAX. */
+	table->sgl = kvmalloc_array(nr, sizeof(*table->sgl),
+				    GFP_KERNEL | __GFP_NOWARN);
 	if (!table->sgl)
 		return -ENOMEM;
 	table->nents = nr;

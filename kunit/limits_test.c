@@ -24,6 +24,7 @@
 
 #include "../driver/bindings/bindings.h"
 #include "../driver/buffer.h"
+#include "../driver/table.h"
 #include "files.h"
 #include "memory.h"
 #include "nodes.h"
@@ -347,6 +348,22 @@ static void the_memory_cgroup_is_the_limit(struct kunit *test)
 	}
 }
 
+/*
+ * However large size_limit_mb is, what would be more than kvmalloc() gives is an
+ * error and no warning: a table of so many entries, a kernel mapping of so many
+ * pages.
+ */
+static void what_is_too_large_is_an_error(struct kunit *test)
+{
+	const struct extents mem = { .nr_pages = U32_MAX };
+	struct sg_table table = { };
+	struct cpu_mappings cpu;
+
+	cpu_mappings_init(&cpu, &mem);
+	KUNIT_EXPECT_EQ(test, -ENOMEM, table_alloc(&table, U32_MAX));
+	KUNIT_EXPECT_NULL(test, cpu_vmap(&cpu));
+}
+
 /* Parameters. */
 
 /* Read a module parameter of ours. */
@@ -471,6 +488,7 @@ static struct kunit_case limits_cases[] = {
 	KUNIT_CASE(size_limit_mb_counts_mebibytes),
 	KUNIT_CASE(size_limit_mb_does_not_overflow),
 	KUNIT_CASE(a_large_limit_makes_large_buffers),
+	KUNIT_CASE(what_is_too_large_is_an_error),
 	KUNIT_CASE(pins_are_not_locked_memory),
 	KUNIT_CASE(the_memory_cgroup_is_the_limit),
 	KUNIT_CASE(parameters_take_their_names_only),
