@@ -99,7 +99,7 @@ def call(file: int, request: int,
     """ioctl(), again as long as a signal interrupts it: Python does not."""
     while True:
         try:
-            return fcntl.ioctl(file, request, argument)
+            return int(fcntl.ioctl(file, request, argument))
         except OSError as error:
             if error.errno not in (errno.EINTR, errno.EAGAIN):
                 raise

@@ -188,7 +188,7 @@ def main() -> int:
         except Failure as failure:
             if chosen != "b4":
                 raise
-            sys.__stdout__.write(machine.b4_result("fail", str(failure)) + "\n")
+            print(machine.b4_result("fail", str(failure)), file=sys.__stdout__)
             return 2
         out = Path(options.out or OUT)
         # What was found stays: no use to look through it again and again.

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from email.message import Message
+from email.message import EmailMessage, Message
 from pathlib import Path
 
 from fanout.host import REPO, Failure
@@ -108,7 +108,8 @@ def diffs_in(text: bytes) -> list[bytes]:
     for mail in mails:
         if not mail.strip():
             continue
-        message = email.message_from_bytes(mail, policy=email.policy.default)
+        message = email.message_from_bytes(mail, EmailMessage,
+                                           policy=email.policy.default)
         for part in message.walk():
             if part.get_content_maintype() != "text":
                 continue
@@ -196,6 +197,7 @@ def _take_file(state: State, name: str, folder: Path) -> None:
 def _called(text: bytes, otherwise: str) -> str:
     """What the first mail in @text is about, if it is one."""
     head = email.message_from_bytes(re.sub(rb"^From \S.*\n", b"", text),
+                                    EmailMessage,
                                     policy=email.policy.default)
     return str(head["subject"] or otherwise)
 

@@ -10,6 +10,7 @@ import unittest
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from itertools import product
+from typing import Any
 from unittest import mock
 from xml.etree import ElementTree as xml
 
@@ -27,7 +28,7 @@ PLACE = Place("drivers/dma-buf/udmabuf.c", 241, "begin_cpu_udmabuf",
 ROWS = tuple(arch for arch in words.ARCHITECTURES if arch != words.COHERENT)
 
 
-def sync(what: str, device: str, direction: str, **more: object) -> Event:
+def sync(what: str, device: str, direction: str, **more: Any) -> Event:
     """An event of 16 KiB in the device's own table."""
     return replace(Event(what, device, direction, "-", 16384, "a", device,
                          "resv"), **more)
@@ -51,7 +52,7 @@ def history(name: str, without: str = "") -> History:
         for number, (step, happened) in enumerate(steps.items(), 1)])
 
 
-def wrong(arch: str, state: str = "settled", **more: object) -> Wrong:
+def wrong(arch: str, state: str = "settled", **more: Any) -> Wrong:
     """The CPU reads what was there before the camera wrote."""
     return replace(Wrong(arch, state, 5, "cpu", "a", 1, 2,
                          ("the CPU's cache holds version 1 of a",
@@ -111,7 +112,7 @@ def mended(name: str = "mended") -> Compared:
     return one
 
 
-def report(*compared: Compared, **more: object) -> Report:
+def report(*compared: Compared, **more: Any) -> Report:
     """Of a patch to udmabuf."""
     return replace(Report("udmabuf", "6.12.117", "stock", "the patch",
                           list(compared)), **more)
@@ -816,12 +817,13 @@ class Page(unittest.TestCase):
 
     def test_locks_and_sizes(self) -> None:
         """They are told where they are what differs, on both sides."""
-        for kind, other, said in (
-                ("lock", {"lock": "-"}, ("under resv", "not locked")),
-                ("size", {"bytes": 4096}, ("16 KiB", "4 KiB"))):
+        kinds: tuple[tuple[str, dict[str, Any], tuple[str, str]], ...] = (
+            ("lock", {"lock": "-"}, ("under resv", "not locked")),
+            ("size", {"bytes": 4096}, ("16 KiB", "4 KiB")))
+        for kind, other, said in kinds:
             one = same()
             before = one.base.calls[3].events[0]
-            after = replace(before, **other)  # type: ignore[arg-type]
+            after = replace(before, **other)
             one.patch.calls[3].happened[0] = after
             one.differences = [Difference(kind, 4, before, after, kind)]
             for picture, text_of_it in zip(self.pictures(one), said):
