@@ -6,15 +6,15 @@ git to copies of the files that they touch, so neither the kernel tree nor the
 checkout changes.
 """
 
-import email
-import email.policy
 import os
 import re
 import subprocess
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from email import policy
 from email.message import EmailMessage, Message
+from email.parser import BytesParser
 from pathlib import Path
 
 from fanout.host import REPO, Failure
@@ -24,6 +24,8 @@ WORKTREE = "worktree"
 STDIN = "-"
 FANOUT = "fanout"
 EXPORTERS = (FANOUT, "udmabuf", "system_heap")
+
+_MAILS = BytesParser(EmailMessage, policy=policy.default)
 
 # Of a patch to this project only the driver is looked at.
 _NOT_OF_A_KERNEL = ("kunit/", "docs/", "README.md", "Makefile", ".ci/",
@@ -108,8 +110,7 @@ def diffs_in(text: bytes) -> list[bytes]:
     for mail in mails:
         if not mail.strip():
             continue
-        message = email.message_from_bytes(mail, EmailMessage,
-                                           policy=email.policy.default)
+        message = _MAILS.parsebytes(mail)
         for part in message.walk():
             if part.get_content_maintype() != "text":
                 continue
@@ -196,9 +197,7 @@ def _take_file(state: State, name: str, folder: Path) -> None:
 
 def _called(text: bytes, otherwise: str) -> str:
     """What the first mail in @text is about, if it is one."""
-    head = email.message_from_bytes(re.sub(rb"^From \S.*\n", b"", text),
-                                    EmailMessage,
-                                    policy=email.policy.default)
+    head = _MAILS.parsebytes(re.sub(rb"^From \S.*\n", b"", text))
     return str(head["subject"] or otherwise)
 
 
